@@ -52,7 +52,13 @@ def draw_gunpoint(data: pathlib.Path, runs: pathlib.Path) -> np.ndarray:
         for place, number in enumerate(numbers)
     ]
     return images.grid(
-        pictures, columns=2, row_labels=list(rows), column_labels=list(GESTURES.values()), tile=420, page_width=WIDTH
+        pictures,
+        columns=2,
+        row_labels=list(rows),
+        column_labels=list(GESTURES.values()),
+        legend=[("signal", "no evidence", "the strongest evidence of a map")],
+        tile=420,
+        page_width=WIDTH,
     )
 
 
@@ -74,7 +80,10 @@ def draw_volumes(data: pathlib.Path, runs: pathlib.Path) -> np.ndarray:
         for values in maps.values():
             middle = np.maximum(values[place], 0)[:, :, volume_maps.HALF]
             pictures.append(images.overlay(slices[0], enlarge(middle, as_map=True), signed=False))
-    return images.grid(pictures, columns=len(columns), column_labels=columns, tile=180, page_width=WIDTH, lines=3)
+    legend = [("overlay", "weak evidence, without a color where there is none", "the strongest evidence of a map")]
+    return images.grid(
+        pictures, columns=len(columns), column_labels=columns, legend=legend, tile=180, page_width=WIDTH, lines=3
+    )
 
 
 def enlarge(values: np.ndarray, as_map: bool = False) -> np.ndarray:
@@ -99,7 +108,14 @@ def draw_halves(data: pathlib.Path, runs: pathlib.Path) -> np.ndarray:
             pictures.append(images.heatmap(images.resize(scaled, (192, 192)), signed=False))
     rows = ["for the class at the left", "for the class at the right"]
     return images.grid(
-        pictures, columns=len(columns), column_labels=columns, row_labels=rows, tile=160, page_width=WIDTH, lines=3
+        pictures,
+        columns=len(columns),
+        column_labels=[name.replace("_", " ") for name in columns],
+        row_labels=rows,
+        legend=[("heat", "no evidence", "the most evidence in the mean of a method's maps")],
+        tile=160,
+        page_width=WIDTH,
+        lines=3,
     )
 
 
@@ -122,7 +138,7 @@ def main(words=None) -> None:
         picture = Image.fromarray(DRAWINGS[name](arguments.data, arguments.runs))
         picture.thumbnail((WIDTH, WIDTH))
         with atomic_write(arguments.output / f"{name}.jpg") as temporary:
-            picture.save(temporary, quality=85)
+            picture.save(temporary, quality=75)
         print(arguments.output / f"{name}.jpg")
 
 

@@ -24,7 +24,7 @@ class Rows:
 
     def __init__(self, path: pathlib.Path, sample: str = "image"):
         self.path, self.sample = path, sample
-        self.table = pd.read_csv(path, dtype={sample: str}) if path.is_file() else pd.DataFrame({sample: []})
+        self.table = self._read() if path.is_file() else pd.DataFrame({sample: []})
         self.done = set(self.table[sample])
 
     def add(self, rows: list[dict]) -> None:
@@ -32,6 +32,10 @@ class Rows:
         self.table = pd.concat([self.table, added], ignore_index=True) if len(self.table) else added
         with atomic_write(self.path) as temporary:
             self.table.to_csv(temporary, index=False)
+        self.table = self._read()  # a text of digits is a number there, as in rows of an earlier run
+
+    def _read(self) -> pd.DataFrame:
+        return pd.read_csv(self.path, dtype={self.sample: str})
 
 
 def stored_model(path: pathlib.Path, train: Callable[[], keras.Model]) -> keras.Model:

@@ -161,17 +161,18 @@ def note_of(reason: str, facts) -> str:
     """Return the reason without what is particular to the small model."""
     reason = re.sub(r"for '\S+/\S+' \((\w+)\)", r"for an operation \1", reason)  # not the same in two models
     reason = re.sub(r" \([\w./]+/[\w./]+\)", "", reason)  # the name of an operation
-    return re.sub(r", got \(.*", ".", reason.replace(repr(facts.name), "it"))
+    return re.sub(r", (got|but it takes) \(.*", ".", reason.replace(repr(facts.name), "it"))
 
 
 def make_table() -> str:
     """Return the table and its notes as Markdown: a row per kind, a column per group of methods with equal results."""
-    methods = [*attribution.list_methods(), "maximize"]
+    methods = [*attribution.list_methods(), "maximize", "exemplars", "localize", "atlas"]
     described = {kind: kerasal.describe(build(kind), preprocessing="unit") for kind in KINDS}
     results = {method: tuple(facts.methods[method] for facts in described.values()) for method in methods}
     groups: dict[tuple, list[str]] = {}
     for method in methods:
-        groups.setdefault(tuple(map(bool, results[method])), []).append(method)
+        other = "" if method in attribution.list_methods() else method  # its reasons are others
+        groups.setdefault((tuple(map(bool, results[method])), other), []).append(method)
     notes: list[str] = []
     heads = [", ".join(f"`{name}`" for name in names) for names in groups.values()]
     lines = [
@@ -182,11 +183,7 @@ def make_table() -> str:
         layer = f"{facts.last_layer}, {' × '.join(map(str, facts.last_grid))}" if facts.last_layer else "–"
         cells = [kind, layer]
         for names in groups.values():
-            reasons = [results[name][row] for name in names]
-            if "only on a GPU" in reasons[0]:
-                cells.append("on a GPU")
-                continue
-            found = list(dict.fromkeys(note_of(reason, facts) for reason in reasons if reason))
+            found = list(dict.fromkeys(note_of(results[name][row], facts) for name in names if results[name][row]))
             notes += [note for note in found if note not in notes]
             numbers = ", ".join(str(notes.index(note) + 1) for note in found)
             cells.append(f"no [{numbers}]" if found else "yes")

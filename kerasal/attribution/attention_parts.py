@@ -10,7 +10,6 @@ import numpy as np
 from kerasal.attribution.method_parts import resize_maps
 from kerasal.hooks.attention_layers import AttentionLayer, read_attentions
 from kerasal.hooks.axis_factors import Axis, Factor
-from kerasal.hooks.taps import NoGradient, differentiate
 from kerasal.hooks.view import View
 from kerasal.names import count_noun
 
@@ -182,30 +181,6 @@ def query_weights(queries: Axis | None, layer: AttentionLayer, query: Any) -> tf
     if not 0 <= index < count:
         raise ValueError(f"query must be the index of one of the {count} tokens of {layer.name!r}, got {query}.")
     return tf.one_hot(index, count)
-
-
-def attention_gradients(
-    tape: tf.GradientTape, scores: tf.Tensor, layers: Sequence[AttentionLayer]
-) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Return for each attention its weights and the gradients of the scores, (N, windows, heads, queries, keys) each.
-
-    Raises:
-        ValueError: the scores depend on none of the attentions.
-    """
-    weights = [layer.attention.weights for layer in layers]
-    try:
-        gradients = differentiate(tape, scores, weights)
-    except NoGradient as error:
-        raise no_attention_of_target() from error
-    pairs = zip(layers, weights, gradients, strict=True)
-    return [(layer.arrange(weight), layer.arrange(gradient)) for layer, weight, gradient in pairs]
-
-
-def no_attention_of_target() -> ValueError:
-    """Return the error for a target that depends on no attention."""
-    return ValueError(
-        "The target must depend on an attention, but it depends on none. Choose a target after the attentions."
-    )
 
 
 def _make_chain(view: View, layers: Sequence[AttentionLayer], number: int, grid: Any) -> Chain:

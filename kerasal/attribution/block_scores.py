@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasal.attribution.attention_parts import Chain, no_attention_of_target, read_chains
+from kerasal.attribution.attention_gradients import no_attention_of_target
+from kerasal.attribution.attention_parts import Chain, read_chains
 from kerasal.checks import check_int
 from kerasal.hooks.attention_layers import AttentionLayer
 from kerasal.hooks.dependencies import cut_tensors, operations_below, reached_inputs

@@ -9,7 +9,8 @@ from kerasal import hooks
 from kerasal.attribution.map_notes import PerInput
 from kerasal.hooks.model_inputs import values_per_pass
 from kerasal.hooks.second_derivatives import differentiate_twice, whole_variances
-from kerasal.hooks.target_layers import UNUSED_LAYER_MESSAGE, LayerMap
+from kerasal.hooks.target_errors import unused_layer_error
+from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.view import View
 
 import tensorflow as tf
@@ -176,7 +177,7 @@ def activation_map(
                 differentiate_twice(scores, tensor) if second_order else hooks.differentiate(tape, scores, [tensor])
             )
         except hooks.NoGradient as error:
-            raise ValueError(UNUSED_LAYER_MESSAGE.format(layer_map.path)) from error
+            raise unused_layer_error(layer_map.path, tensor, scores) from error
         tensors = [tf.cast(layer_map.to_input_axes(x), tf.float32) for x in (tensor, *derivatives)]
         weighted = WeightedLayer(view, number, layer_map, scores, *tensors)
         covered = weighted.cover(tf.expand_dims(combine(weighted), -1))

@@ -20,8 +20,10 @@ from kerasal.hooks.run_errors import missing_device
 from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
+from kerasal.localization.localizer import check_takes_images
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.models.image_model import ImageModel
+from kerasal.models.input_sources import check_layout
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
 
@@ -61,8 +63,13 @@ def check_methods(
     objective = class_score(0)
     others: dict[str, Callable[[], Any]] = {
         "maximize": lambda: _check_canvas(model, objective),
-        "exemplars": lambda: (image_shape(keras_model), _check_maps(model, facts), model.check_pixels()),
-        "localize": lambda: (image_shape(keras_model), _check_classes(model), model.check_pixels()),
+        "exemplars": lambda: _check_exemplars(model, facts),
+        "localize": lambda: (
+            check_takes_images(keras_model),
+            image_shape(keras_model),
+            _check_classes(model),
+            model.check_pixels(),
+        ),
         "atlas": lambda: (model.input_shape(), model.check_pixels()),
     }
     methods |= {name: _reason(check) for name, check in others.items()}
@@ -140,6 +147,17 @@ def _check_canvas(model: ImageModel, objective: Objective) -> None:
         model.check_pixels()
     else:
         canvas_shape(model.keras_model, [objective], None, "input")
+
+
+def _check_exemplars(model: ImageModel, facts: TraceFacts) -> None:
+    layout = input_layout(model.keras_model)
+    if layout.is_image:
+        image_shape(model.keras_model)
+    else:
+        check_layout(model.keras_model, layout)
+    _check_maps(model, facts)
+    if layout.is_image:
+        model.check_pixels()
 
 
 def _check_maps(model: ImageModel, facts: TraceFacts) -> None:

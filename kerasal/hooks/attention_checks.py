@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasal.hooks.attentions import Attention
+from kerasal.hooks.called_functions import first_call
 from kerasal.hooks.dependencies import operations_below
-from kerasal.hooks.operations import SHAPES, apply_operation, is_opaque, skip_operations
+from kerasal.hooks.operations import SHAPES, apply_operation, skip_operations
 from kerasal.hooks.position_tracer import PRODUCTS, PositionTracer
 
 import tensorflow as tf
@@ -33,29 +34,7 @@ def check_hidden_attentions(operations: Sequence[tf.Operation]) -> None:
 
 def hidden_attention(operations: Sequence[tf.Operation]) -> tf.Operation | None:
     """Return the first operation that calls a function or loop which holds an attention, or None."""
-    calls = [op for op in operations if is_opaque(op)]
-    if not calls:
-        return None
-    library = {function.signature.name: function for function in calls[0].graph.as_graph_def().library.function}
-    for op in calls:
-        pending, done = _called_functions(op.node_def), set()
-        while pending:
-            name = pending.pop()
-            if name in done or name not in library:
-                continue
-            done.add(name)
-            if _holds_attention(library[name]):
-                return op
-            for node in library[name].node_def:
-                pending += _called_functions(node)
-    return None
-
-
-def _called_functions(node) -> list[str]:
-    values = node.attr.values()
-    return [value.func.name for value in values if value.HasField("func")] + [
-        function.name for value in values for function in value.list.func
-    ]
+    return first_call(operations, _holds_attention)
 
 
 def _holds_attention(function) -> bool:

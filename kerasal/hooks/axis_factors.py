@@ -70,6 +70,7 @@ class Axis:
 
 # None stands for an axis whose meaning is not known.
 Axes = tuple[Axis | None, ...]
+Sizes = Sequence[int | None]
 
 
 def plain(size: int | None) -> Axis | None:
@@ -98,8 +99,8 @@ def _whole(axis: Axis) -> Axis:
     return dataclasses.replace(axis, factors=tuple(dataclasses.replace(one, part=(0.0, 1.0)) for one in axis.factors))
 
 
-def reshape(axes: Axes, before: Sequence[int | None], after: Sequence[int | None]) -> Axes:
-    """Return the axes after a reshape from the sizes ``before`` to the sizes ``after``."""
+def reshape(axes: Axes, before: Sizes, after: Sizes, copied: Sizes = ()) -> Axes:
+    """Return the axes after a reshape; ``copied`` has for each new axis the old one whose size it copies, or None."""
     result: list[Axis | None] = [None] * len(after)
     i, j = len(before), len(after)
     while i and j:  # the smallest groups of axes, from the right, that hold equally many values
@@ -116,13 +117,15 @@ def reshape(axes: Axes, before: Sequence[int | None], after: Sequence[int | None
                 want = None if more is None else want * more
         if None in (have, want):  # an unknown size takes all axes that are left
             first_i = first_j = 0
-        if tuple(before[first_i:i]) == tuple(after[first_j:j]):
+        old, new, sources = tuple(before[first_i:i]), tuple(after[first_j:j]), copied[first_j:j]
+        is_copy = first_i == first_j == 0 and i == j and list(sources[1:]) == list(range(1, i))
+        swaps = None in old and any(axis not in (None, first_i + place) for place, axis in enumerate(sources))
+        if (old == new and not swaps) or is_copy:
             result[first_j:j] = axes[first_i:i]
         else:
             result[first_j:j] = _regroup(axes[first_i:i], after[first_j:j])
         i, j = first_i, first_j
-    for k in range(j):  # axes of size 1 in front
-        result[k] = plain(after[k])
+    result[:j] = map(plain, after[:j])  # axes of size 1 in front
     return tuple(result)
 
 
@@ -132,13 +135,13 @@ def insert_axis(axes: Axes, place: int) -> Axes:
     return (*axes[:place], plain(1), *axes[place:])
 
 
-def remove_axes(axes: Axes, sizes: Sequence[int | None], places: Iterable[int]) -> Axes:
+def remove_axes(axes: Axes, sizes: Sizes, places: Iterable[int]) -> Axes:
     """Return the axes without those at ``places``, or without ``places`` without all that are of size 1."""
     removed = {place % len(axes) for place in places} or {place for place, size in enumerate(sizes) if size == 1}
     return tuple(axis for place, axis in enumerate(axes) if place not in removed)
 
 
-def _regroup(axes: Axes, sizes: Sequence[int | None]) -> list[Axis | None]:
+def _regroup(axes: Axes, sizes: Sizes) -> list[Axis | None]:
     unknown = [plain(1) if size == 1 else None for size in sizes]
     factors: list[Factor] = []
     for axis in axes:

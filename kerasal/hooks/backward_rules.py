@@ -21,6 +21,7 @@ Such a model raises ``NoReLU``, whether the rectifier is a single operation or a
 from collections.abc import Sequence
 
 from kerasal.checks import check_choice
+from kerasal.hooks.called_functions import first_call, has_types
 from kerasal.hooks.operations import POOLS, RELUS, Origins, skip_operations
 from kerasal.hooks.rectifiers import RECTIFIERS, find_rectifiers
 
@@ -133,10 +134,10 @@ def check(model: keras.Model, operations: Sequence[tf.Operation], rule: str, poo
     error = ValueError if rule == "gradient" else NoReLU
     missed = {*replaced, *(RECTIFIERS if rule != "gradient" else ())}
     runs = f"{model.name!r} runs {'/'.join(sorted(replaced))} or another rectifier inside"
-    hidden = [op for op in operations if op.type in _FUNCTION_CALLS and _contains(op, missed)]
-    if hidden:
+    calling = first_call([op for op in operations if op.type in _FUNCTION_CALLS], has_types(missed))
+    if calling is not None:
         raise error(
-            f"{runs} a compiled function ({hidden[0].name}), which the rule cannot reach: a SavedModel, or a "
+            f"{runs} a compiled function ({calling.name}), which the rule cannot reach: a SavedModel, or a "
             "tf.function or loop within the model. Load the .keras file instead, or remove the inner tf.function; "
             "plain gradients work."
         )
@@ -184,19 +185,3 @@ def _inner_operations(op, order: dict[str, int], origins: Origins) -> list[tf.Op
             inner[current.name] = current
             pending += [x.op for x in current.inputs]
     return list(inner.values())
-
-
-def _contains(op, types) -> bool:
-    """Return whether a function called by ``op``, at any depth, runs an operation of the given ``types``."""
-    library = {function.signature.name: function for function in op.graph.as_graph_def().library.function}
-    pending, done = [op.node_def], set()
-    while pending:
-        for value in pending.pop().attr.values():
-            for function in [value.func, *value.list.func]:
-                if function.name in library and function.name not in done:
-                    done.add(function.name)
-                    nodes = library[function.name].node_def
-                    if any(node.op in types for node in nodes):
-                        return True
-                    pending += nodes
-    return False

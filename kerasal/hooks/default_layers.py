@@ -1,7 +1,8 @@
 """Which of a model's maps a class activation map weights by default: the last one that convolutions computed."""
 
+from kerasal.hooks.called_functions import first_call, has_types
 from kerasal.hooks.layer_maps import CONVOLUTIONS, RECURRENT, LayerMap
-from kerasal.hooks.operations import skip_operations
+from kerasal.hooks.operations import CONVOLVING, skip_operations
 
 import keras
 
@@ -41,7 +42,9 @@ def last_convolution(maps: list[LayerMap], kinds: dict) -> LayerMap | None:
 
 
 def _computes(layer_map: LayerMap, kinds: dict) -> bool:
-    return isinstance(kinds[layer_map.path], COMPUTING)
+    """Return whether a layer that computes features, or a compiled function that convolves, returns this map."""
+    call = skip_operations(layer_map.tensor, _MOVING).op
+    return isinstance(kinds[layer_map.path], COMPUTING) or first_call([call], has_types(CONVOLVING)) is not None
 
 
 def _follows(later: LayerMap, earlier: LayerMap) -> bool:

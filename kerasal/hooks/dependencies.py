@@ -42,6 +42,21 @@ def needed_operations(scores: tf.Tensor) -> set[tf.Operation]:
     return set(operations_below([scores], SHAPES))
 
 
+def custom_gradient(tensor: tf.Tensor, scores: tf.Tensor) -> tf.Operation | None:
+    """Return the operation with a custom gradient through which the scores depend on a tensor, or None.
+
+    It is the ``IdentityN`` in which ``tf.custom_gradient`` and ``tf.recompute_grad`` end. A tape that reaches it does
+    not see the operations of the function before it.
+    """
+    needed = operations_below([scores], SHAPES)
+    reached = reached_inputs([tensor], needed)
+    for op in needed:
+        custom = op.type == "IdentityN" and "_gradient_op_type" in op.node_def.attr
+        if custom and any(x.ref() in reached for x in op.inputs):
+            return op
+    return None
+
+
 def cut_tensors(x: tf.Tensor, needed: Iterable[tf.Operation]) -> set:
     """Return references of the tensors that every path from an input to the scores goes through (cut vertices).
 

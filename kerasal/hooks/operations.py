@@ -31,6 +31,8 @@ RELUS = {"Relu": tf.raw_ops.ReluGrad, "Relu6": tf.raw_ops.Relu6Grad}
 POOLS = ("MaxPool",)
 SHAPES = frozenset(("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"))  # they read no value of the input
 SLIDING = frozenset(("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"))
+SLIDING_3D = frozenset(("Conv3D", "MaxPool3D", "AvgPool3D"))
+CONVOLVING = frozenset(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"))
 PADDING = frozenset(("Pad", "PadV2"))
 ORDER_PRESERVING = frozenset(
     ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims", "EnsureShape", "CheckNumerics", "Snapshot")
@@ -171,11 +173,11 @@ def map_sizes(tensor: tf.Tensor) -> tuple[int, int, int]:
 
 
 def sliding_window(op: tf.Operation, axis: int) -> SlidingWindow:
-    """Return the geometry of a convolution, pooling or zero padding along ``axis``, 1 (rows) or 2 (columns)."""
+    """Return the geometry of a convolution, pooling or zero padding along a position ``axis``, from 1 on."""
     if op.type in PADDING:
         before, after = tf.get_static_value(op.inputs[1])[axis]
         return SlidingWindow(1, padding=(int(before), int(after)))
-    pools = op.type in ("MaxPool", "AvgPool")
+    pools = "Pool" in op.type
     kernel: Any = op.get_attr("ksize")[axis] if pools else op.inputs[1].shape[axis - 1]
     dilation = 1 if pools else op.get_attr("dilations")[axis]
     padding = {

@@ -147,7 +147,7 @@ class PositionTracer:
         if op.type == "Squeeze":
             return [remove_axes(first, self._sizes(op.inputs[0]), op.get_attr("squeeze_dims"))]
         if op.type == "Reshape":
-            return [reshape(first, before := self._sizes(op.inputs[0]), self._shapes.target(op, before))]
+            return [reshape(first, before := self._sizes(op.inputs[0]), *self._shapes.target(op, before))]
         if op.type in _REDUCTIONS:
             return [_reduce(op, first, self._shapes.require(op.inputs[1]))]
         if op.type in PRODUCTS:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.hooks.operations import skip_operations
+
 import tensorflow as tf
 
 Sizes = list[int | None]
@@ -72,8 +74,11 @@ class ShapeValues:
             return [None if entry is None else entry.item() for entry in entries]
         return None
 
-    def target(self, op: tf.Operation, before: list[int | None]) -> list[int | None]:
-        """Return the sizes after a reshape of a tensor with the sizes ``before``; an entry of -1 follows from them."""
+    def target(self, op: tf.Operation, before: Sizes) -> tuple[Sizes, Sizes]:
+        """Return the sizes after a reshape of a tensor with the sizes ``before``, and the axes whose sizes it copies.
+
+        An entry of -1 follows from the sizes before. The second list holds None for sizes that are not copied.
+        """
         static = op.outputs[0].shape.as_list()
         entries = self.partial(op.inputs[1]) if op.type == "Reshape" else None
         if entries is None or len(entries) != len(static):
@@ -83,7 +88,9 @@ class ShapeValues:
         if len(open_places) == 1 and None not in before:
             rest = math.prod(size for size in sizes if size not in (None, -1))
             sizes[open_places[0]] = math.prod(size or 0 for size in before) // rest if rest else None
-        return [None if size == -1 else size for size in sizes]
+        wanted = op.inputs[1].op
+        copied = [_copied_axis(entry, op.inputs[0]) for entry in wanted.inputs] if wanted.type == "Pack" else []
+        return [None if size == -1 else size for size in sizes], copied
 
     def _compute(self, tensor: tf.Tensor) -> Any:
         value, op = tf.get_static_value(tensor), tensor.op
@@ -112,3 +119,14 @@ class ShapeValues:
             sizes = self.sizes(tensor.op.inputs[0])
             return np.array(sizes, object)
         return self.get(tensor)
+
+
+def _copied_axis(entry: tf.Tensor, tensor: tf.Tensor) -> int | None:
+    """Return the axis of ``tensor`` whose size is ``entry``, written as ``tf.shape(tensor)[axis]``, or None."""
+    op = skip_operations(entry, ("Cast", "Identity")).op
+    if op.type != "StridedSlice" or not op.get_attr("shrink_axis_mask"):
+        return None
+    shape, begin = skip_operations(op.inputs[0], ("Cast", "Identity")).op, tf.get_static_value(op.inputs[1])
+    if shape.type != "Shape" or shape.inputs[0] is not tensor or begin is None or len(begin) != 1:
+        return None
+    return int(begin[0])

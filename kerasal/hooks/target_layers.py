@@ -201,10 +201,12 @@ def _check_named(named: str, output: tf.Tensor, maps: list[LayerMap], inputs: Se
     if len(inputs) > 1:
         return
     if not maps:
+        is_open = output.shape.rank is not None and None in output.shape[1:]
+        remedy = "Build the model for inputs of a fixed size, or choose" if is_open else "Choose"
         raise ValueError(
             f"Layer {named!r} must have a map, an output with positions of the input and an axis of channels, but its "
-            f"output is {output.shape} and its positions are not known. Choose another layer, such as a convolution or "
-            "the normalization before an attention."
+            f"output is {output.shape} and its positions are not known. {remedy} another layer, such as a convolution "
+            "or the normalization before an attention."
         )
     if not any(layer_map.covers(number, x) for layer_map in maps for number, x in enumerate(inputs)):
         counts = " or ".join(str(x.shape.rank - 2) for x in inputs)

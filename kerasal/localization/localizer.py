@@ -12,7 +12,7 @@ import pandas as pd
 from kerasal import attribution, hooks
 from kerasal.attribution.method_parts import crop_corners
 from kerasal.checks import check_int
-from kerasal.hooks.image_shapes import image_shape
+from kerasal.hooks.image_shapes import image_shape, input_layout
 from kerasal.images import resize, to_channels
 from kerasal.localization import segmentation
 from kerasal.localization.boxes import Box, scale_box
@@ -135,6 +135,7 @@ def find_objects(
     **graphcut_options: Any,
 ) -> list[Localization]:
     """Return a ``Localization`` for each class, with intermediate results; arguments and errors of ``localize``."""
+    check_takes_images(model)
     image = segmentation.check_cut_image(image)
     if recipe not in RECIPES:
         raise ValueError(unknown_name_message(recipe, RECIPES, "recipe of localize"))
@@ -162,6 +163,17 @@ def find_objects(
         _localize_class(image, resized, class_index, score, values, cut_options)
         for class_index, score, values in zip(class_indices, scores, maps, strict=True)
     ]
+
+
+def check_takes_images(model: keras.Model) -> None:
+    """Raise ValueError if a model takes no images: the graph cut separates the colors of neighboring pixels."""
+    layout = input_layout(model)
+    if not layout.is_image:
+        raise ValueError(
+            f"model must take images to be localized in, since the graph cut separates the colors of their pixels, but "
+            f"{model.name!r} takes {'features' if not layout.is_ordered else 'signals or volumes'}. Compute a map with "
+            "kerasal.attribution and compare it with a share of its maximum, as in map > 0.2 * map.max()."
+        )
 
 
 def ten_crops(image: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:

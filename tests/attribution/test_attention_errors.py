@@ -63,6 +63,47 @@ CANNOT_COMBINE = {
 }
 
 
+class _Recomputed(layers.Layer):
+    """An attention that is computed once more for its gradient."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.heads = layers.MultiHeadAttention(2, 8, name="heads")
+
+    def build(self, shape):
+        self.heads.build(shape, shape)
+
+    def call(self, y):
+        return tf.recompute_grad(lambda y: self.heads(y, y))(y)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def _recompute_first(y, name):
+    first = name == "block0_attention"
+    return _Recomputed(name=name)(y) if first else layers.MultiHeadAttention(2, 8, name=name)(y, y)
+
+
+@pytest.mark.parametrize("name", ["attention_gradcam", "legrad", "transformer_relevance"])
+@pytest.mark.quick("transformer_relevance")
+def test_an_attention_within_a_custom_gradient_is_named(name, transformers):
+    """Of two attentions one is enough: the other's gradient alone would be wrong in silence."""
+    model, images = transformers.transformer(_recompute_first, blocks=2), transformers.images()
+    options = {"layer": "block0_attention"} if name == "attention_gradcam" else {}
+    message = r"by layer 'block0_attention/heads' must be known.* custom gradient \(.*\): .*keras\.RematScope"
+    with pytest.raises(ValueError, match=message):
+        getattr(attribution, name)(model, images, 1, **options)
+    assert attribution.attention_rollout(model, images).max() > 0  # needs no gradient
+    assert attribution.gradcam(model, images, 1).layer == "block1_norm"
+
+
+def test_a_map_within_a_custom_gradient_is_named(transformers):
+    model, images = transformers.transformer(_recompute_first, blocks=2), transformers.images()
+    with pytest.raises(ValueError, match=r"by layer 'block0_attention/heads' must be known.*tf\.recompute_grad"):
+        attribution.gradcam(model, images, 1, layer="block0_attention/heads")
+
+
 @pytest.mark.parametrize("kind", CANNOT_COMBINE)
 @pytest.mark.parametrize("name", ["attention_rollout", "legrad", "transformer_relevance"])
 @pytest.mark.quick("attention_rollout-reduced", "legrad-crossed", "transformer_relevance-compiled")

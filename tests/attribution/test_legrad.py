@@ -2,6 +2,8 @@
 
 import importlib.util
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -228,3 +230,13 @@ def test_the_map_of_a_pretrained_transformer_is_that_written_out(data_folder):
     expected = np.mean(maps, axis=0)[:, 1:].reshape(2, 8, 12)
     found = attribution.legrad(model, images, 2, resize=False)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * found.max())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("legrad") is None, reason="see benchmarks/legrad_equality.py")
+def test_maps_equal_those_of_the_authors_package():
+    script = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "legrad_equality.py"
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    differences = dict(line.split(": ") for line in result.stdout.splitlines()[-3:])
+    assert set(differences) == {"scores", "all layers", "the last two"}
+    assert max(map(float, differences.values())) < 1e-5

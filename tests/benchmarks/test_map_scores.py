@@ -91,3 +91,12 @@ def test_the_rank_correlation_is_undefined_for_a_constant_map():
     assert map_scores.rank_correlation(values, np.exp(values)) == pytest.approx(1)
     assert map_scores.rank_correlation(values, -values) == pytest.approx(-1)
     assert np.isnan(map_scores.rank_correlation(values, np.zeros((3, 4))))
+
+
+def test_rows_of_an_earlier_run_and_new_ones_have_the_same_kinds(tmp_path):
+    """Else "0" of a new seed and 0 of a stored one would be two images."""
+    for seed in ("0", "1"):
+        rows = map_scores.Rows(tmp_path / "scores.csv", "seed")
+        rows.add([{"seed": seed, "image": str(number), "row": "a", "score": 0.5} for number in range(3)])
+    assert rows.table["image"].nunique() == 3 and set(rows.done) == {"0"}
+    assert map_scores.Rows(tmp_path / "scores.csv", "seed").done == {"0", "1"}

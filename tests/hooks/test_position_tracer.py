@@ -172,6 +172,28 @@ def test_convolutions_of_every_rank_and_layout(shape, layer, grid):
     assert positions.channel_axis == channel_axis % (len(shape) + 1)
 
 
+@pytest.mark.parametrize("sides", [(None,), (None, 10), (None, None)])
+def test_a_group_normalization_keeps_positions_whose_number_is_open(sides):
+    tracer, result = trace(keras.layers.GroupNormalization(2), (*sides, 4), -1)
+    positions = tracer.positions(result)
+    assert positions.grid == sides and positions.channel_axis == len(sides) + 1
+    assert positions.sources == tuple((0, place) for place in range(len(sides)))
+
+
+@pytest.mark.parametrize("channels", [(4,), (2, 2)])
+@pytest.mark.parametrize("first", [0, None])
+def test_an_open_size_that_is_copied_to_another_axis_is_not_guessed(channels, first):
+    def reshape(x, *order):
+        sizes = tf.shape(x)
+        batch = -1 if first is None else sizes[first]
+        return tf.reshape(x, (batch, *[sizes[axis] for axis in order], *channels))
+
+    tracer, result = trace(lambda x: reshape(x, 2, 1), (None, None, 4), -1)
+    assert tracer.positions(result) is None and tracer.axes(result)[1] is None
+    tracer, result = trace(lambda x: reshape(x, 1, 2), (None, None, 4), -1)
+    assert [axis.positions[0].source for axis in tracer.axes(result)[1:3]] == [(0, 0), (0, 1)]
+
+
 def attend(x):
     tokens = tf.reshape(x, (-1, HEIGHT * WIDTH, CHANNELS))
     return tf.nn.softmax(tokens @ tf.transpose(tokens, (0, 2, 1))) @ tokens
@@ -191,6 +213,7 @@ def test_prefix_tokens_are_counted_before_the_positions():
     assert traced["axes"][1] == Axis((Factor((0, 0), HEIGHT), Factor((0, 1), WIDTH)), before=5)
 
 
+@pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # of random weights
 def test_patches_that_strided_slices_merge_cover_the_whole_input():
     inputs = keras.Input((16, 24, 3))
     x = keras.layers.Conv2D(6, 4, strides=4, activation="relu")(inputs)

@@ -505,3 +505,57 @@ def test_a_layer_that_returns_its_input_is_no_default_layer():
     scores = keras.layers.Dense(3)(keras.layers.Flatten()(features))
     images = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
     assert attribution.gradcam(keras.Model(inputs, scores), images, 0).layer == "features"
+
+
+class Convolved(layers.Layer):
+    """A convolution with a ReLU inside a compiled function, and perhaps the mean over its positions."""
+
+    def __init__(self, pools=False, **options):
+        super().__init__(**options)
+        self.inner, self.pools = layers.Conv2D(4, 3, activation="relu"), pools
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    @tf.function(autograph=False)
+    def call(self, x):
+        return tf.reduce_mean(self.inner(x), axis=(1, 2)) if self.pools else self.inner(x)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], 4) if self.pools else (shape[0], shape[1] - 2, shape[2] - 2, 4)
+
+
+def _with(part):
+    inputs = keras.Input((8, 10, 3))
+    x = part(layers.Conv2D(4, 3, activation="relu", name="before")(inputs))
+    x = layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
+    return filled(keras.Model(inputs, layers.Dense(3)(x)))
+
+
+def test_a_convolution_inside_a_compiled_function_is_the_default_layer():
+    plain, hidden = _with(layers.Conv2D(4, 3, activation="relu", name="last")), _with(Convolved(name="last"))
+    inputs = photos(size=(8, 10, 3))
+    expected = attribution.gradcam(plain, inputs, 1)
+    found = attribution.gradcam(hidden, inputs, 1)
+    assert found.layer == expected.layer == "last" and expected.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_convolutions_whose_maps_stay_inside_a_compiled_function_are_named():
+    inputs = keras.Input((8, 10, 3))
+    model = keras.Model(inputs, layers.Dense(3)(Convolved(pools=True, name="hidden")(inputs)))
+    message = r"run its convolutions in its own graph, but operation '.*hidden.*' runs them inside a compiled function"
+    for name in ("gradcam", "layercam"):
+        with pytest.raises(ValueError, match=message):
+            getattr(attribution, name)(model, photos(size=(8, 10, 3)), 1)
+    assert attribution.class_saliency(model, photos(size=(8, 10, 3)), 1).max() > 0
+
+
+def test_a_named_layer_whose_size_is_open_says_so():
+    inputs = keras.Input((None, 2))
+    x = layers.Cropping1D((1, 2), name="cropped")(layers.Conv1D(4, 3, name="before")(inputs))
+    model = filled(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x))))
+    signals = np.random.default_rng(0).normal(size=(2, 20, 2)).astype(np.float32)
+    assert attribution.gradcam(model, signals, 1).layer == "before"
+    with pytest.raises(ValueError, match=r"'cropped' must have a map.*Build the model for inputs of a fixed size"):
+        attribution.gradcam(model, signals, 1, layer="cropped")

@@ -122,3 +122,17 @@ def test_wrong_use_is_refused(color_classifier, photo):
         localization.localize(color_classifier, photo / 255.0)
     with pytest.raises(ValueError, match="top must be a positive integer, got"):
         localization.localize(color_classifier, photo, top=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "what"),
+    [
+        (keras.layers.Conv1D(3, 3), (20, 2), "signals or volumes"),
+        (keras.layers.Conv3D(3, 3), (6, 6, 6, 1), "signals or volumes"),
+        (keras.layers.Dense(3), (9,), "features"),
+    ],
+)
+def test_a_model_that_takes_no_images_is_refused_with_the_reason(layer, shape, what):
+    model = keras.Sequential([keras.Input(shape), layer, keras.layers.Flatten(), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=rf"the graph cut separates the colors of their pixels, but .* takes {what}"):
+        localization.localize(model, np.zeros((6, 6, 3), np.uint8))

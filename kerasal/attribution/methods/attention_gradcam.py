@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from kerasal.attribution.attention_parts import attention_gradients, fit_map, last_attentions
+from kerasal.attribution.attention_gradients import attention_gradients
+from kerasal.attribution.attention_parts import fit_map, last_attentions
 from kerasal.attribution.map_notes import PerInput
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import position_axes

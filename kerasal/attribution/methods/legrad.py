@@ -1,6 +1,6 @@
 """LeGrad: the positive gradients of the score of each block by its attention, averaged over the blocks."""
 
-from kerasal.attribution.attention_parts import no_attention_of_target
+from kerasal.attribution.attention_gradients import check_gradient, no_attention_of_target
 from kerasal.attribution.block_scores import read_block_scores
 from kerasal.attribution.method import method
 
@@ -59,6 +59,7 @@ def legrad(
         for layer, scores in blocks:
             # Not a tape, which would differentiate the scores through the blocks before, too.
             (gradient,) = tf.gradients(scores, [layer.attention.weights])
+            check_gradient(layer, gradient, scores)
             if gradient is not None:
                 rows.append(tf.reduce_mean(tf.nn.relu(layer.arrange(gradient))[:, 0], axis=(1, 2)))
         if not rows:

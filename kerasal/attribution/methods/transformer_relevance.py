@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from kerasal.attribution.attention_parts import attention_gradients, read_chains
+from kerasal.attribution.attention_gradients import attention_gradients
+from kerasal.attribution.attention_parts import read_chains
 from kerasal.attribution.method import method
 
 import tensorflow as tf

@@ -12,15 +12,18 @@ from kerasal import hooks
 from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice, check_int
 from kerasal.digests import digest, digest_files
+from kerasal.hooks.image_shapes import input_layout
 from kerasal.hooks.model_inputs import chunk_size
 from kerasal.models.image_model import ImageModel
 from kerasal.models.image_sources import Files, ImageSource, open_source
+from kerasal.models.input_sources import open_inputs
 from kerasal.names import describe_skipped
 from kerasal.preprocessing import Preprocessing
 from kerasal.progress import progress_bar
+from kerasal.receptive_field.exemplars.exemplar_patches import cut_patch, find_geometry
 from kerasal.receptive_field.exemplars.exemplar_search import Journal, Ranking, Search
 from kerasal.receptive_field.exemplars.projection import check_projection, project
-from kerasal.receptive_field.geometry.field_geometry import GRAY, Field, cut_box, remember_field, window
+from kerasal.receptive_field.geometry.field_geometry import Field, InputField
 
 import keras
 
@@ -31,6 +34,9 @@ _CHUNK_FACTOR = 3
 @dataclasses.dataclass(frozen=True, eq=False)
 class Exemplars:
     """The k images that activate a channel most, strongest first; fewer if there are fewer images.
+
+    For signals (T, C) and volumes (D, H, W, C), a position has a number per axis, and a box the first position along
+    every axis, then the ends. ``crops`` are then float32 values of the inputs, NaN outside.
 
     Attributes:
         layer: path of the layer.
@@ -74,7 +80,7 @@ def reconstruct(
     channels: list[int],
     ranking: Ranking,
     source: ImageSource,
-    geometry: Field,
+    geometry: Field | InputField,
     rule: str,
     *,
     seen: int,
@@ -91,14 +97,7 @@ def reconstruct(
         for part, inputs in _read_chunks(wanted, source):
             projected, _, positions = project(model, layer, [channels[i] for _, i, _ in part], inputs, rule)
             for (_, i, j), reconstruction, position, image in zip(part, projected, positions, inputs, strict=True):
-                column, row = position
-                box = window(geometry, row, column)
-                fields[i, j] = {
-                    "positions": position,
-                    "boxes": np.array(geometry.box(row, column)),
-                    "crops": cut_box(source.model.picture(image), box, GRAY),
-                    "reconstructions": cut_box(reconstruction, box, 0.0),
-                }
+                fields[i, j] = cut_patch(geometry, position, source.model.picture(image), reconstruction)
             advance(len(part))
     return [
         Exemplars(
@@ -152,9 +151,12 @@ def top_exemplars(
     pixels, with every other unit of the layer set to zero: by unpooling with the switches of the image, rectification,
     and transposed filters. The images are read once for all channels, and only the k best are kept in memory.
 
+    Signals (N, T, C), volumes and videos (N, D, H, W, C) with channels last work in the same way, as arrays of model
+    inputs: a patch is the part of the signal or volume that the unit saw.
+
     Args:
-        model: any built Keras model with a single image input; it is not changed.
-        layer: name or path of a layer with a map (N, h, w, C).
+        model: any built Keras model with a single input of images, signals or volumes; it is not changed.
+        layer: name or path of a layer with a map (N, h, w, C), or (N, t, C) or (N, d, h, w, C).
         channel: index of a channel, or a sequence of indices; all channels share a single pass over the images.
         images: path of a folder (searched recursively) or file, or a list of paths; an array; or an iterable of arrays,
             such as a ``tf.data.Dataset`` of batches or of (batch, labels). uint8 arrays are pixels and may have any
@@ -188,9 +190,15 @@ def top_exemplars(
     channels = check_channels(channel)
     check_int("k", k)
     check_choice("rule", rule, hooks.RULES)
-    convention = None if preprocessing is None else conventions.get(preprocessing)
-    source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
-    remember_field(model, path, source.shape[:2])  # raises for a layer without a map before the long pass
+    layout = input_layout(model)
+    if layout.is_image:
+        convention = None if preprocessing is None else conventions.get(preprocessing)
+        source = open_source(images, ImageModel(model, convention, size=size, fit=fit))
+    elif preprocessing is not None or size is not None:
+        raise ValueError(f"preprocessing and size must be None for {model.name!r}, which takes no images.")
+    else:
+        source = open_inputs(images, model, layout)
+    geometry = find_geometry(model, path, source)  # raises for a layer without a map before the long pass
     check_projection(model, path, channels, source.shape, rule)
     journal_file = None
     if journal is not None:
@@ -210,7 +218,6 @@ def top_exemplars(
         warnings.warn(
             f"There are only {search.seen} images for k={k}, so each channel has {search.seen} exemplars.", stacklevel=2
         )
-    geometry = remember_field(model, path, source.shape[:2])
     results = reconstruct(model, path, channels, ranking, source, geometry, rule, progress=progress, seen=search.seen)
     if journal_file:
         journal_file.remove()

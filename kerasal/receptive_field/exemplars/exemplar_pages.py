@@ -11,6 +11,7 @@ from kerasal.names import as_text
 from kerasal.preprocessing import Preprocessing
 from kerasal.receptive_field.exemplars.channel_exemplars import Exemplars
 from kerasal.receptive_field.exemplars.evolution_files import Evolution, read_evolution
+from kerasal.receptive_field.exemplars.input_exemplar_pages import draw_input_exemplars, position_columns
 
 _FULL_COLOR = 99.7  # percentile of the magnitude
 
@@ -20,7 +21,8 @@ def draw_exemplars(
 ) -> np.ndarray:
     """Draw a panel for each channel, with its reconstructions on the left and the image patches on the right.
 
-    Silent channels, which no image activates, are listed below the panels.
+    Silent channels, which no image activates, are listed below the panels. Exemplars in signals and volumes are drawn
+    as the patches themselves, with the reconstructions in color: positive where a larger value raises the activation.
 
     In a reconstruction middle gray is 0: the activation grows if the image becomes lighter at light pixels or darker at
     dark ones. Each reconstruction is scaled separately. The strongest patch is the first; ``exemplar_table`` lists the
@@ -29,12 +31,15 @@ def draw_exemplars(
     Args:
         exemplars: result of ``top_exemplars`` for a channel or several channels.
         title: line above the page.
-        tile: side of a patch in pixels; by default that of the patches, between 112 and 168.
+        tile: side of a patch in pixels; by default that of the patches, between 112 and 168. Of a signal it is the
+            width, 360 by default, of a volume that of each of three planes, 110.
 
     Returns:
         uint8 RGB (H, W, 3).
     """
     wanted = [exemplars] if isinstance(exemplars, Exemplars) else list(exemplars)
+    if wanted[0].crops.ndim != 4:
+        return draw_input_exemplars(wanted, title=title, tile=tile)
     several = [channel_exemplars for channel_exemplars in wanted if channel_exemplars.activations[0] > 0] or wanted
     silent = [str(channel_exemplars.channel) for channel_exemplars in wanted if channel_exemplars.activations[0] <= 0]
     tile = tile or int(np.clip(max(several[0].crops.shape[1:3]), 112, 168))
@@ -65,7 +70,7 @@ def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
     Returns:
         A frame with the columns ``channel``, ``rank`` (1 is the strongest), ``activation``, ``file``, ``x`` and ``y``
         (position of the unit on the layer's map), and ``x_min``, ``y_min``, ``x_max``, ``y_max`` (its receptive field
-        in pixels).
+        in pixels). For signals and volumes these are ``axis_0``, …, ``axis_0_min``, … and ``axis_0_max``, ….
     """
     rows = [
         {
@@ -73,13 +78,19 @@ def exemplar_table(exemplars: Sequence[Exemplars]) -> pd.DataFrame:
             "rank": rank + 1,
             "activation": float(channel_exemplars.activations[rank]),
             "file": as_text(channel_exemplars.names[rank]),
-            **dict(zip(("x", "y"), channel_exemplars.positions[rank].tolist(), strict=True)),
-            **dict(zip(("x_min", "y_min", "x_max", "y_max"), channel_exemplars.boxes[rank].tolist(), strict=True)),
+            **_position_columns(channel_exemplars, rank),
         }
         for channel_exemplars in exemplars
         for rank in range(len(channel_exemplars))
     ]
     return pd.DataFrame(rows)
+
+
+def _position_columns(exemplars: Exemplars, rank: int) -> dict[str, int]:
+    if exemplars.crops.ndim != 4:
+        return position_columns(exemplars, rank)
+    numbers = [*exemplars.positions[rank].tolist(), *exemplars.boxes[rank].tolist()]
+    return dict(zip(("x", "y", "x_min", "y_min", "x_max", "y_max"), numbers, strict=True))
 
 
 def draw_reconstruction(reconstruction: np.ndarray, convention: Preprocessing | None) -> np.ndarray:

@@ -7,14 +7,13 @@ import numpy as np
 from kerasal import hooks
 from kerasal.hooks.trace import cached_trace
 from kerasal.objectives import channel as channel_mean
-from kerasal.objectives.formulas import evaluate
 
 import keras
 import tensorflow as tf
 
 
 def check_projection(
-    model: keras.Model, layer: str, channels: Sequence[int], shape: tuple[int, int, int], rule: str
+    model: keras.Model, layer: str, channels: Sequence[int], shape: tuple[int, ...], rule: str
 ) -> None:
     """Trace the projection and check its arguments before the search; the trace is cached for ``project``.
 
@@ -48,7 +47,8 @@ def project(
     2014, section 2.1). This equals the gradient of a²/2 under the backward rule.
 
     Returns:
-        Reconstructions (N, H, W, C), activations (N,), and positions (N, 2) of the units as (x, y) on the layer's map.
+        Reconstructions in the shape of the inputs, activations (N,), and positions of the units on the layer's map: (x,
+        y) on a map of rows and columns, (N, 2), else one per axis in their order, (N, axes).
     """
     objective = channel_mean(layer, list(channels))
     trace = cached_trace(_project, model, [inputs], objective, options={"layer": layer, "rule": rule})
@@ -57,7 +57,8 @@ def project(
 
 
 def _strongest(maps: tf.Tensor, *, name: str) -> tf.Tensor:
-    return tf.reduce_max(_check_map(maps, name), axis=[1, 2])
+    maps = _check_map(maps, name)
+    return tf.reduce_max(maps, axis=list(range(1, maps.shape.rank - 1)))
 
 
 def _project(view, *, layer: str, rule: str):
@@ -65,22 +66,24 @@ def _project(view, *, layer: str, rule: str):
         tape.watch(view.inputs)
         maps = view.layout.last(layer, view.run(taps=[layer], output=False, rule=rule).layers[layer])
         maps = tf.cast(_check_map(maps, layer), tf.float32)
-        view.notes["channels"] = maps.shape[3]
+        rank = maps.shape.rank
+        view.notes["channels"] = maps.shape[rank - 1]
         (channels,) = view.parameters
-        channel_maps = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=3, batch_dims=1)
-        width = tf.shape(channel_maps)[2]
-        strongest = tf.argmax(tf.reshape(channel_maps, [tf.shape(channel_maps)[0], -1]), axis=1, output_type=tf.int32)
-        positions = tf.stack([tf.math.floormod(strongest, width), strongest // width], axis=1)
-        values = evaluate(("neuron", layer), [channels, positions], None, {layer: maps}, [])
+        channel_maps = tf.gather(maps, tf.broadcast_to(channels, tf.shape(maps)[:1]), axis=rank - 1, batch_dims=1)
+        flat = tf.reshape(channel_maps, [tf.shape(channel_maps)[0], -1])
+        strongest = tf.argmax(flat, axis=1, output_type=tf.int32)
+        indices = tf.unravel_index(strongest, tf.shape(channel_maps)[1:])
+        positions = tf.transpose(indices[::-1] if rank == 4 else indices)
+        values = tf.gather(flat, strongest, axis=1, batch_dims=1)
         energy = tf.square(values) / 2
     (reconstructions,) = hooks.differentiate(tape, energy, view.inputs)
     return [reconstructions, values, positions]
 
 
 def _check_map(maps: tf.Tensor, layer: str) -> tf.Tensor:
-    if maps.shape.rank != 4:
+    if maps.shape.rank not in (3, 4, 5):
         raise ValueError(
-            f"Layer {layer!r} must have a spatial map (N, h, w, C), but its output is {maps.shape}. Choose a "
+            f"Layer {layer!r} must have a map, such as (N, h, w, C), but its output is {maps.shape}. Choose a "
             "convolution, a pooling or another layer with a map."
         )
     return maps

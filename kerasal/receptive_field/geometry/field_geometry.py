@@ -1,13 +1,14 @@
 """Receptive fields: which pixels each unit of a layer can see, and the patch of the image to crop for a unit."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from kerasal import hooks
 from kerasal.hooks.trace import remember
 from kerasal.receptive_field.geometry.route import Route
-from kerasal.receptive_field.geometry.route_reader import read_routes
+from kerasal.receptive_field.geometry.route_reader import read_input_routes, read_routes
 
 import keras
 
@@ -65,6 +66,33 @@ class Field:
         return int(left), int(top), int(right), int(bottom)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class InputField:
+    """The receptive fields of a layer's units in a signal or volume.
+
+    Attributes:
+        spans: for each position axis, int (units, 2): first position (inclusive) and last (exclusive) of each field,
+            which may lie in padding outside the input.
+        input_size: number of positions along each axis.
+    """
+
+    spans: tuple[np.ndarray, ...]
+    input_size: tuple[int, ...]
+
+    def box(self, unit: Sequence[int]) -> tuple[int, ...]:
+        """Return the field of a unit: its first position along every axis, then the ends, which are exclusive."""
+        ends = [span[index] for span, index in zip(self.spans, unit, strict=True)]
+        return *(int(first) for first, _ in ends), *(int(last) for _, last in ends)
+
+    def window(self, unit: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the (first, last) position to cut along each axis for a unit; see the function of this name."""
+        ends = []
+        for span, index, size in zip(self.spans, unit, self.input_size, strict=True):
+            length, first = int(np.diff(span).max()), int(span[index, 0])
+            ends.append((0, size) if length >= size else (first, first + length))
+        return ends
+
+
 def field(model: keras.Model, layer: str, *, input_size: tuple[int, int] | None = None) -> Field:
     """Return size, stride and offset of the receptive fields of a layer's units.
 
@@ -102,16 +130,26 @@ def fields(model: keras.Model, *, input_size: tuple[int, int] | None = None) -> 
     return {path: to_field(route, size) for path, (route, size) in routes.items()}
 
 
-def to_field(route: Route, input_size: tuple[int, int]) -> Field:
-    """Return the receptive fields of a route's last layer for images of ``input_size`` (height, width)."""
-    spans, strides = [], []
-    for axis, pixels in enumerate(input_size):
-        lengths = route.lengths(axis, pixels)
+def find_spans(route: Route, sizes: tuple[int, ...]) -> list[np.ndarray]:
+    """Return for each position axis of inputs of these ``sizes`` the first and last position of each unit's field.
+
+    Each is int (units, 2), with an inclusive first and an exclusive last position.
+    """
+    spans = []
+    for axis, size in enumerate(sizes):
+        lengths = route.lengths(axis, size)
         first, last = route.ranges(axis, lengths, np.arange(lengths[-1]))[0]
         if route.whole:
-            first, last = np.zeros_like(first), np.full_like(last, pixels - 1)
+            first, last = np.zeros_like(first), np.full_like(last, size - 1)
         empty = first > last
         spans.append(np.stack([np.where(empty, 0, first), np.where(empty, 0, last + 1)], axis=1))
+    return spans
+
+
+def to_field(route: Route, input_size: tuple[int, int]) -> Field:
+    """Return the receptive fields of a route's last layer for images of ``input_size`` (height, width)."""
+    spans, strides = find_spans(route, input_size), []
+    for axis in (0, 1):
         stride = route.stride(axis)
         strides.append(int(stride) if stride.denominator == 1 else float(stride))
     rows, columns = spans
@@ -144,6 +182,26 @@ def remember_field(model: keras.Model, layer: str, size: tuple[int, int]) -> Fie
     return remember(model, ("field", layer, size), lambda: field(model, layer, input_size=size))
 
 
+def remember_input_field(model: keras.Model, layer: str, shape: tuple[int, ...]) -> InputField:
+    """Return the receptive fields of a layer for inputs of a ``shape`` (*positions, C), cached for each model.
+
+    Raises:
+        ValueError: the layer has no map along all positions, with channels last.
+    """
+
+    def read() -> InputField:
+        routes = read_input_routes(model, [layer], shape)
+        if layer not in routes:
+            raise ValueError(
+                f"Layer {layer!r} of {model.name!r} must have a map along all {len(shape) - 1} position axes of the "
+                "input, like that of a convolution or pooling. Choose another layer."
+            )
+        route, sizes = routes[layer]
+        return InputField(tuple(find_spans(route, sizes)), tuple(sizes))
+
+    return remember(model, ("input field", layer, shape), read)
+
+
 def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
     """Return the box (x_min, y_min, x_max, y_max) to crop for a unit; all units of a layer have boxes of the same size.
 
@@ -162,9 +220,14 @@ def window(geometry: Field, row: int, column: int) -> tuple[int, int, int, int]:
 def cut_box(image: np.ndarray, box: tuple[int, int, int, int], fill: float) -> np.ndarray:
     """Crop the box (x_min, y_min, x_max, y_max) from an image (H, W, C); pixels outside the image become ``fill``."""
     x_min, y_min, x_max, y_max = box
-    height, width = image.shape[:2]
-    part = np.full((y_max - y_min, x_max - x_min, *image.shape[2:]), fill, image.dtype)
-    top, left, bottom, right = max(y_min, 0), max(x_min, 0), min(y_max, height), min(x_max, width)
-    if bottom > top and right > left:
-        part[top - y_min : bottom - y_min, left - x_min : right - x_min] = image[top:bottom, left:right]
+    return cut_window(image, [(y_min, y_max), (x_min, x_max)], fill)
+
+
+def cut_window(array: np.ndarray, window: Sequence[tuple[int, int]], fill: float) -> np.ndarray:
+    """Crop a window, (first, last) along each axis, from an array (*positions, C); what is outside becomes ``fill``."""
+    part = np.full((*(last - first for first, last in window), *array.shape[len(window) :]), fill, array.dtype)
+    inside = [(max(first, 0), min(last, size)) for (first, last), size in zip(window, array.shape, strict=False)]
+    if all(last > first for first, last in inside):
+        target = tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, window, strict=True))
+        part[target] = array[tuple(slice(a, b) for a, b in inside)]
     return part

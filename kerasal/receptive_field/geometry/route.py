@@ -127,17 +127,17 @@ class Node:
 
     Attributes:
         sources: numbers of the nodes that the map is computed from.
-        moves: the moves along (rows, columns) from the only source to this map; None if each position of this map
-            depends only on the same position of the sources.
+        moves: the moves along the position axes, such as (rows, columns), from the only source to this map; None if
+            each position of this map depends only on the same position of the sources.
         whole: name of the operation that makes the map depend on the whole image; empty if there is none.
-        size: (rows, columns) of the traced map; used only where ``whole`` is set.
+        size: numbers of positions of the traced map, such as (rows, columns); used only where ``whole`` is set.
         output: the map's tensor in the traced graph.
     """
 
     sources: tuple[int, ...] = ()
-    moves: tuple[Any, Any] | None = None
+    moves: tuple[Any, ...] | None = None
     whole: str = ""
-    size: tuple[int, int] = (0, 0)
+    size: tuple[int, ...] = (0, 0)
     output: Any = None
 
 

@@ -13,9 +13,9 @@ from kerasal.hooks.operations import (
     BROADCASTING,
     PADDING,
     SLIDING,
+    SLIDING_3D,
     UNARY,
     SlidingWindow,
-    is_map,
     is_opaque,
     only_convolution,
     sliding_window,
@@ -39,12 +39,21 @@ def read_routes(model: keras.Model, layers: Sequence[str], size: tuple[int, int]
     Raises:
         ValueError: if the model does not have exactly one image input, or runs inside a compiled function.
     """
-    shape = image_shape(model, size)
+    return read_input_routes(model, layers, image_shape(model, size))
 
-    def find_routes(image, tapped, layout, outputs):
-        reader = _GraphReader(image)
-        maps = {path: maps for path, maps in tapped.items() if is_map(maps) and layout.channel_axis(path, maps) == 3}
-        return {path: (reader.route(tensor), shape[:2]) for path, tensor in maps.items()}
+
+def read_input_routes(model: keras.Model, layers: Sequence[str], shape: tuple[int, ...]) -> dict[str, tuple]:
+    """Return a dictionary from layer path to (route, positions of the input) for inputs of a ``shape`` (*positions, C).
+
+    There are one to three position axes; the layers are those with as many, and channels last.
+    """
+
+    def find_routes(x, tapped, layout, outputs):
+        reader = _GraphReader(x)
+        last = len(shape)
+        maps = {path: maps for path, maps in tapped.items() if maps.shape.rank == last + 1 and reader.axes(maps)}
+        maps = {path: maps for path, maps in maps.items() if layout.channel_axis(path, maps) == last}
+        return {path: (reader.route(tensor), shape[:-1]) for path, tensor in maps.items()}
 
     return read_graph(model, shape, layers, find_routes, lenient=True, partial=True, any_size=True)
 
@@ -55,10 +64,14 @@ def route_between(image: tf.Tensor, tensor: tf.Tensor) -> Route:
 
 
 class _GraphReader:
-    """Nodes of all maps of a graph that depend on the image, in the order of the graph's operations."""
+    """Nodes of all maps of a graph that depend on the image, in the order of the graph's operations.
+
+    Instead of an image there may be a signal (N, T, C) or a volume (N, D, H, W, C). A map of a signal is also known as
+    (N, 1, T, C), in which form TensorFlow convolves it.
+    """
 
     def __init__(self, image: tf.Tensor):
-        self._image = image
+        self._image, self._count = image, image.shape.rank - 2
         self._nodes = [Node()]
         self._numbers = {image.ref(): 0}  # by tensor reference; supported maps only
         self._open_groups = {}  # (source, first input, operations so far) of each unfinished group
@@ -67,6 +80,15 @@ class _GraphReader:
             if op.type not in _SHAPES and any(tensor.ref() in self._dependent for tensor in op.inputs):
                 self._dependent |= {tensor.ref() for tensor in op.outputs}
                 self._add_operation(op)
+
+    def axes(self, tensor: tf.Tensor) -> tuple[int, ...] | None:
+        """Return the position axes of a tensor, or None if it is no map of known size."""
+        shape = tensor.shape
+        if shape.rank is None or None in shape.as_list()[1:]:
+            return None
+        if self._count == 1 and shape.rank == 4 and shape[1] == 1:
+            return (2,)
+        return tuple(range(1, shape.rank - 1)) if shape.rank == self._count + 2 else None
 
     def route(self, tensor: tf.Tensor) -> Route:
         """Return the route to a map: the nodes that it depends on, renumbered."""
@@ -91,13 +113,14 @@ class _GraphReader:
         if op.outputs and op.outputs[0].ref() in self._open_groups:
             return
         for number, output in enumerate(op.outputs):
-            if not is_map(output):
+            axes = self.axes(output)
+            if axes is None:
                 continue
-            if node is None:
-                entry = Node((0,), None, op.name, (output.shape[1] or 0, output.shape[2] or 0))
-            elif op.type == "IdentityN":
+            if op.type == "IdentityN":
                 self._numbers[output.ref()] = self._numbers.get(op.inputs[number].ref(), 0)
                 continue
+            if node is None:
+                entry = Node((0,), None, op.name, tuple(output.shape[axis] or 0 for axis in axes))
             else:
                 entry = dataclasses.replace(node, output=output)
             self._numbers[output.ref()] = len(self._nodes)
@@ -107,6 +130,8 @@ class _GraphReader:
         """Return the node of the operation's map; None if it has no map or its receptive field is unknown."""
         if is_opaque(op):
             inner = only_convolution(op)
+            if inner is None and self._count != 2:
+                return None  # a recurrent layer
             if inner is None:
                 raise ValueError(
                     f"The model must not contain a compiled function, got {op.name}: a SavedModel, or a tf.function or "
@@ -114,48 +139,64 @@ class _GraphReader:
                     "tf.function."
                 )
             return self._slide_node(inner, sources[0], op.outputs[0])
-        if any(tensor.ref() in self._open_groups for tensor in sources) or self._begins_group(op, sources):
+        axes = self.axes(op.outputs[0]) if op.outputs else None
+        follows = any(tensor.ref() in self._open_groups for tensor in sources)
+        kept = self._count == 1 and not follows and op.type in ("ExpandDims", "Squeeze") and self._keeps_time(op)
+        if not kept and (follows or self._begins_group(op, sources)):
             return self._follow_group(op, sources)
-        if not op.outputs or not is_map(op.outputs[0]) or not all(tensor.ref() in self._numbers for tensor in sources):
+        if axes is None or not all(tensor.ref() in self._numbers for tensor in sources):
             return None
-        if self._keeps_positions(op, sources):
+        if kept or self._keeps_positions(op, sources, axes):
             return Node(tuple(dict.fromkeys(self._numbers[tensor.ref()] for tensor in sources)))
-        if len(sources) > 1 or ("data_format" in op.node_def.attr and op.get_attr("data_format") != b"NHWC"):
+        formats = (b"NHWC", b"NDHWC")
+        if len(sources) > 1 or ("data_format" in op.node_def.attr and op.get_attr("data_format") not in formats):
             return None
         (source,) = sources
-        if op.type in SLIDING or op.type in PADDING or op.type == "MirrorPad":
+        if op.type in SLIDING | SLIDING_3D or op.type in PADDING or op.type == "MirrorPad":
             return self._slide_node(op, source, op.outputs[0])
-        moves = shape_moves(op, source)
+        if self.axes(source) != axes:
+            return None
+        moves = shape_moves(op, source, axes)
         return None if moves is None else Node((self._numbers[source.ref()],), moves)
 
     def _slide_node(self, op, source, output) -> Node | None:
+        axes = self.axes(output)
+        if axes is None:
+            return None
         if op.type in (*PADDING, "MirrorPad"):
             amounts = tf.get_static_value(op.inputs[1])
-            if amounts is None or amounts[[0, 3]].any():
+            if amounts is None or any(pair.any() for axis, pair in enumerate(amounts) if axis not in axes):
                 return None
-            rows, columns = (SlidingWindow(1, padding=(int(amounts[i, 0]), int(amounts[i, 1]))) for i in (1, 2))
+            kernels = [SlidingWindow(1, padding=(int(amounts[axis, 0]), int(amounts[axis, 1]))) for axis in axes]
         else:
-            rows, columns = (sliding_window(op, axis) for axis in (1, 2))
+            kernels = [sliding_window(op, axis) for axis in axes]
         if op.type == "MirrorPad":
             repeats = int(op.get_attr("mode") == b"SYMMETRIC")
-            return Node((self._numbers[source.ref()],), (Mirror(rows, repeats), Mirror(columns, repeats)))
-        return Node((self._numbers[source.ref()],), (Slide(rows), Slide(columns)))
+            return Node((self._numbers[source.ref()],), tuple(Mirror(kernel, repeats) for kernel in kernels))
+        return Node((self._numbers[source.ref()],), tuple(map(Slide, kernels)))
 
-    def _keeps_positions(self, op, sources) -> bool:
-        size = op.outputs[0].shape[1:3]
-        if any(tensor.shape[1:3] not in (size, (1, 1)) for tensor in sources):
+    def _keeps_time(self, op) -> bool:
+        """Return whether an operation only adds or removes the axis of size 1 with which a signal is convolved."""
+        source, output = op.inputs[0], op.outputs[0]
+        before, after = self.axes(source), self.axes(output)
+        return before is not None and after is not None and source.shape[before[0]] == output.shape[after[0]]
+
+    def _keeps_positions(self, op, sources, axes: tuple[int, ...]) -> bool:
+        rank, size = op.outputs[0].shape.rank, [op.outputs[0].shape[axis] for axis in axes]
+        sizes = [[tensor.shape[axis] for axis in self.axes(tensor) or ()] for tensor in sources]
+        if any(other not in (size, [1] * len(axes)) for other in sizes):
             return False
         if op.type in _POSITIONWISE:
             return True
         if op.type == "ConcatV2":
-            return tf.get_static_value(op.inputs[-1]) in (-1, 3)
+            return tf.get_static_value(op.inputs[-1]) in (-1, rank - 1)
         if op.type in ("Split", "SplitV"):
-            return tf.get_static_value(op.inputs[0 if op.type == "Split" else 2]) in (-1, 3)
+            return tf.get_static_value(op.inputs[0 if op.type == "Split" else 2]) in (-1, rank - 1)
         if op.type == "Transpose":
-            return list(tf.get_static_value(op.inputs[1])) == [0, 1, 2, 3]
+            return list(tf.get_static_value(op.inputs[1])) == list(range(rank))
         if op.type in _ALONG_CHANNELS:
-            axes = tf.get_static_value(op.inputs[1])
-            return op.get_attr("keep_dims") and {int(axis) % 4 for axis in axes.reshape(-1)} == {3}
+            reduced = tf.get_static_value(op.inputs[1])
+            return op.get_attr("keep_dims") and {int(axis) % rank for axis in reduced.reshape(-1)} == {rank - 1}
         return False
 
     def _begins_group(self, op, sources) -> bool:
@@ -176,8 +217,9 @@ class _GraphReader:
             return None
         source, start, group = self._open_groups[sources[0].ref()]
         kinds = [*(member.type for member in group), op.type]
+        axes = self.axes(output)
         if kinds in GROUPS:
-            return group_node(source, start, [*group, op])
+            return group_node(source, start, [*group, op], axes) if axes and axes == self.axes(start) else None
         if any(kinds == pattern[: len(kinds)] for pattern in GROUPS) and len(sources) == 1:
             self._open_groups[output.ref()] = (source, start, [*group, op])
         return None

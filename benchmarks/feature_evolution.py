@@ -163,7 +163,9 @@ def main(arguments=None):
     print_tables(results, LAYERS, epochs, options.filters)
     if options.picture:
         title = "Layers 1 to 4 of a small ZFNet: reconstruction of the strongest activation after each epoch"
-        images.write(options.picture, receptive_field.draw_evolution(options.output / "evolution-sgd", title=title))
+        # Without the patches, whose license does not allow to show them.
+        drawn = receptive_field.draw_evolution(options.output / "evolution-sgd", title=title, patches=False)
+        images.write(options.picture, drawn)
 
 
 if __name__ == "__main__":

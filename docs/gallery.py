@@ -3,7 +3,7 @@
     [KERASAL_DATA=DATA] python docs/gallery.py [NAME ...]
 
 The commands name models of the zoo and the photos that are installed with the package. One needs more: DATA holds
-``imagenet1000`` and ``models/squeezenet_v1_1_imagenet_q8.keras`` for ``exemplars``, which is left out without it. Each
+``osie`` and ``models/squeezenet_v1_1_imagenet_q8.keras`` for ``exemplars``, which is left out without it. Each
 command below a picture ``pictures/gallery/NAME.jpg`` runs in a temporary folder; the ``NAME.jpg`` that it writes is
 scaled down and stored.
 """
@@ -41,7 +41,7 @@ def main(names: list[str], data: pathlib.Path | None) -> None:
         for name, command in commands().items():
             if name not in (names or commands()):
                 continue
-            if data is None and "imagenet1000" in command:
+            if data is None and " osie " in command:
                 print(f"{name}: left out without KERASAL_DATA")  # noqa: T201
                 continue
             print(command, flush=True)  # noqa: T201

@@ -99,8 +99,8 @@ def diagnose(
             say(f"Without its CenterBias layer: {means}")
     if output is not None:
         worst: Any = (diagnosis.table["below"] + diagnosis.table["above"]).idxmax()
-        photo = gaze_set.image(worst)
-        images.write(output, gaze.wrap_panel(photo, next(predictor.raw([photo]))))
+        raw = next(predictor.raw([gaze_set.stimulus(worst).model_pixels(predictor.size)]))
+        images.write(output, gaze.wrap_panel(gaze_set.image(worst), raw))
         say(f"{output}  image {worst}, clipped, and wrapped around in 8 bits")
 
 

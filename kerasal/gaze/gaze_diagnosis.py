@@ -141,6 +141,6 @@ def _describe(table: pd.DataFrame) -> list[str]:
         findings.append(
             f"{mean['below']:.1%} of the pixels are below 0 and {mean['above']:.1%} above 1. Cast to uint8 without "
             "clipping, they wrap around: -0.02 becomes 251, nearly white, and 1.03 becomes 6, nearly black. This is a "
-            "likely cause of bright pixels where nobody looked (legacy=True reproduces it); kerasal clips the values."
+            "possible cause of bright pixels where nobody looked (legacy=True reproduces it); kerasal clips the values."
         )
     return findings

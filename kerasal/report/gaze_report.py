@@ -9,6 +9,7 @@ import pandas as pd
 from kerasal import gaze
 from kerasal.datasets import GazeDataset, gaze_splits, open_gaze_sets, open_training_sets
 from kerasal.gaze.gaze_pictures import choose_images
+from kerasal.gaze.gaze_prediction import finish_prediction
 from kerasal.metrics import summarize
 from kerasal.models import open_model
 from kerasal.report.classifier_report import list_commands
@@ -182,10 +183,11 @@ def _show_examples(predictor: gaze.Predictor, test: GazeDataset, scores: pd.Seri
     if not scores.notna().any():  # constant maps
         return []
     chosen = choose_images(scores.to_dict(), max(1, min(_EACH, len(scores) // 3)))
-    photos = [test.image(name) for name in chosen]
+    outputs = predictor.raw(test.stimulus(name).model_pixels(predictor.size) for name in chosen)
     groups: dict[str, list[Example]] = {}
-    for (name, kind), photo, found in zip(chosen.items(), photos, gaze.predict_many(photos, predictor), strict=True):
-        points = test.fixations(name)
+    for (name, kind), raw in zip(chosen.items(), outputs, strict=True):
+        photo, points = test.image(name), test.fixations(name)
+        found = finish_prediction(predictor, raw, photo.shape[:2], predictor.postprocess)
         shares = None if points is None else (np.asarray(points) + 0.5) / np.array(photo.shape[1::-1])
         density = gaze.overlay(photo, np.asarray(test.density(name)))
         pictures = [

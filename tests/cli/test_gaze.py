@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from kerasal import gaze
 from kerasal.cli.gaze import app
 from kerasal.cli.gaze_options import split_model_and_images
+from kerasal.models import open_model
 
 NET = ("shallow_saliency", "--model-option", "filters=(2,3,4)", "--model-option", "hidden=8", "--batch-norm")
 
@@ -105,6 +106,27 @@ def test_panel_filters_diagnose_describe(run, folder, tmp_path):
     assert "from the image" in result.stdout and "own" in result.stdout
     result = invoke("describe", "--data", folder)
     assert result.exit_code == 0 and "8" in result.stdout
+
+
+def test_diagnose_draws_the_map_of_the_stored_input(run, tmp_path):
+    """Of a coursework pickle the model gets X, not X_original."""
+    random = np.random.default_rng(0)
+    photos = random.random((3, 96, 96, 3)).astype(np.float32)
+    fixations = np.zeros((96, 96), np.uint8)
+    fixations[40, 30] = 1
+    density = random.random((48, 48)).astype(np.float32)
+    samples = [
+        {"X": 1 - x, "y": density, "X_original": x, "y_original": fixations, "file_name": f"{i}"}
+        for i, x in enumerate(photos)
+    ]
+    (tmp_path / "val.pkl").write_bytes(pickle.dumps(samples))
+    result = invoke("diagnose", run[0], "--data", tmp_path / "val.pkl", "-o", tmp_path / "wrap.png")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    photo, stored = (np.round(255 * values).astype(np.uint8) for values in (photos, 1 - photos))
+    predictor = gaze.Predictor.from_image_model(open_model(run[0]))
+    expected = [gaze.wrap_panel(x, raw) for x, raw in zip(photo, predictor.raw(stored), strict=True)]
+    drawn = np.asarray(Image.open(tmp_path / "wrap.png").convert("RGB"))
+    assert any(np.array_equal(drawn, panel) for panel in expected)
 
 
 def test_dump(run, folder, tmp_path):

@@ -1,5 +1,7 @@
 """The report of a gaze model: scores beside baselines, points over the photos, and images that were not trained on."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image
 
 from kerasal import gaze, models, report, training
 from kerasal.datasets import GazeDataset, open_training_sets
-from kerasal.report import gaze_baselines
+from kerasal.report import gaze_baselines, gaze_report
 
 import keras
 
@@ -69,6 +71,23 @@ def test_the_page_has_fixations_maps_and_curves(run, content, tmp_path):
     assert text.count("<circle") == 10 * sum(len(group.examples) for group in content.examples)
     assert text.count("<svg") >= 2 and "Peters et al. 2005" in text and "default" in text
     assert report.write_report(run, tmp_path / "r.html").read_text() == text
+
+
+def test_the_maps_are_those_that_are_scored():
+    """Of a coursework pickle the model gets X, not X_original."""
+    random = np.random.default_rng(0)
+    photos = [random.integers(0, 256, (24, 32, 3)).astype(np.uint8) for _ in range(3)]
+    data = GazeDataset(photos, [[(4, 4), (20, 9)]] * 3, names=["a", "b", "c"])
+    small = [255 - photo[:, :24] for photo in photos]
+    stimuli = [dataclasses.replace(data.stimulus(i), small=small[i]) for i in range(3)]
+    model = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Conv2D(1, 1)], name="maps")
+    predictor = gaze.Predictor(model)
+    scores = pd.Series({"a": 0.1, "b": 0.3, "c": 0.2})
+    groups = gaze_report._show_examples(predictor, GazeDataset.from_stimuli(stimuli), scores)
+    shown = {example.caption[0]: dict(example.pictures)["prediction"] for group in groups for example in group.examples}
+    for name, photo, stored in zip(data.names, photos, small, strict=True):
+        expected = gaze.resize_map(next(predictor.raw([stored])), (24, 32))
+        np.testing.assert_array_equal(shown[name], gaze.overlay(photo, expected))
 
 
 def test_other_observers_predict_better_than_chance():

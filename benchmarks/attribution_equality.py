@@ -23,7 +23,7 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -189,6 +189,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="comparisons that contain a word")
     words = parser.parse_args().only
     chosen = [comparison for comparison in comparisons() if any(word in comparison.name for word in words)]
+    print_tables(chosen, NETWORKS)
+
+
+def print_tables(chosen: Sequence[Comparison], networks: Sequence[str]) -> None:
+    """Print the differences as a table with a column per network, and another of those that are known to differ."""
     tables: dict[bool, dict[tuple, dict[str, str]]] = {False: {}, True: {}}
     for comparison in chosen:
         difference = comparison.difference()
@@ -196,10 +201,10 @@ def main() -> None:
         row = tables[comparison.differs].setdefault((comparison.package, comparison.method, comparison.note), {})
         row[comparison.network.split(",")[0]] = text
     for title, rows in (("what was changed in the other's computation", False), ("why they differ", True)):
-        print(f"| package | method | {' | '.join(NETWORKS)} | {title} |")
-        print("|---" * (len(NETWORKS) + 3) + "|")
+        print(f"| package | method | {' | '.join(networks)} | {title} |")
+        print("|---" * (len(networks) + 3) + "|")
         for (package, method, note), row in tables[rows].items():
-            print(f"| {package} | {method} | {' | '.join(row.get(name, '–') for name in NETWORKS)} | {note} |")
+            print(f"| {package} | {method} | {' | '.join(row.get(name, '–') for name in networks)} | {note} |")
         print()
 
 

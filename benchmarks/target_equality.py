@@ -33,7 +33,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from kerasal import attribution, objectives
-from kerasal.attribution.random_masks import RandomMasks
+from kerasal.attribution.perturbation.random_masks import RandomMasks
 from kerasal.hooks.engine import target_scores
 
 import keras

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import nn
-from torch_twins import HEADS, Twin, convolutional, transformer
+from torch_twins import HEADS, Twin, convolutional, residual, transformer
 
 # Names in pytorch-grad-cam and torch-cam.
 CAMS = {
@@ -30,7 +30,9 @@ def up_to_a_factor(maps: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def twin(network: str) -> Twin:
-    """Return the network "conv1d", "conv2d", "conv3d", "vit" or "vit, patches of 1 px"."""
+    """Return the network "conv1d", "conv2d", "conv3d", "resnet", "vit" or "vit, patches of 1 px"."""
+    if network == "resnet":
+        return residual()
     if network.startswith("conv"):
         return convolutional(int(network[4]))
     return transformer() if network == "vit" else transformer(1, (6, 8))
@@ -47,7 +49,7 @@ class _OneRow(nn.Module):
         return self.module(x[:, :, 0])
 
 
-def _reshaping(network: str) -> Callable | None:
+def reshaping(network: str) -> Callable | None:
     """Return how the tensor of a layer becomes (N, C, *positions)."""
     if not network.startswith("vit"):
         return None
@@ -63,7 +65,7 @@ def grad_cam(network: str, method: str, first: bool = False, scaled: bool = Fals
     peer = pytorch_grad_cam()
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    pair, reshape = twin(network), _reshaping(network)
+    pair, reshape = twin(network), reshaping(network)
     module, tensor = pair.module, pair.tensor
     if network == "conv1d":
         module, tensor, reshape = _OneRow(module), tensor[:, :, None], lambda maps: maps[:, :, None]
@@ -118,7 +120,7 @@ def torch_cam(network: str, method: str, first: bool = False) -> np.ndarray:
     pair = twin(network)
     module = nn.Sequential(pair.module, nn.LogSoftmax(-1)) if method == "scorecam" else pair.module
     target = pair.first_target if first else pair.target
-    with getattr(methods, CAMS[method][1])(module, target, reshape_transform=_reshaping(network)) as explain:
+    with getattr(methods, CAMS[method][1])(module, target, reshape_transform=reshaping(network)) as explain:
         (maps,) = explain(pair.targets, module(pair.tensor), normalized=False)
     maps = maps.numpy()
     return up_to_a_factor(maps) if method == "scorecam" else maps

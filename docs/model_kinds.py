@@ -159,6 +159,8 @@ def build(kind: str) -> keras.Model:
 
 def note_of(reason: str, facts) -> str:
     """Return the reason without what is particular to the small model."""
+    reason = re.sub(r"for '\S+/\S+' \((\w+)\)", r"for an operation \1", reason)  # not the same in two models
+    reason = re.sub(r" \([\w./]+/[\w./]+\)", "", reason)  # the name of an operation
     return re.sub(r", (got|but it takes) \(.*", ".", reason.replace(repr(facts.name), "it"))
 
 
@@ -181,10 +183,11 @@ def make_table() -> str:
         layer = f"{facts.last_layer}, {' × '.join(map(str, facts.last_grid))}" if facts.last_layer else "–"
         cells = [kind, layer]
         for names in groups.values():
-            note = note_of(results[names[0]][row], facts)
-            if note and note not in notes:
-                notes.append(note)
-            cells.append(f"no [{notes.index(note) + 1}]" if note else "yes")
+            reasons = [results[name][row] for name in names]
+            found = list(dict.fromkeys(note_of(reason, facts) for reason in reasons if reason))
+            notes += [note for note in found if note not in notes]
+            numbers = ", ".join(str(notes.index(note) + 1) for note in found)
+            cells.append(f"no [{numbers}]" if found else "yes")
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, start=1))]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ these arguments, such methods are left out.
 
 import argparse
 import importlib.util
+import io
 import pathlib
 
 import numpy as np
@@ -29,11 +30,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pages" / "pictures" / "methods"
 MODEL = "efficientnet_lite0"
 SIDE = 240
+LARGEST = 25_000  # bytes of a picture, if its grain allows it
 CLASSES = ("espresso", "Egyptian cat", "espresso")
 CAPTIONS = ["for espresso", "for Egyptian cat", "for espresso"]
 TRANSFORMER = "mean=124/116/104,std=58"  # how DINOv2 takes photos
-COARSE = ("gradcam", "gradcam_plus_plus", "layercam", "scorecam", "occlusion", "drise")
-COARSE += ("attention_gradcam", "attention_rollout", "legrad", "raw_attention", "transformer_relevance")
+COARSE = ("cam", "attention", "perturbation")  # families whose maps are laid on the photo
 
 
 def photos() -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +85,11 @@ def _draw(model, name: str, photo: np.ndarray, class_index: int) -> np.ndarray:
     result = attribution.method_function(name)(model.keras_model, inputs, class_index, **options)
     values = spec.to_pixels((result[0] if isinstance(result, tuple) else result)[0], picture.shape[:2], options)
     drawn, over = attribution.draw_map(spec, picture, values, options=options, bgr=model.preprocessing.bgr)
-    return over if name in COARSE else drawn
+    return over if _is_coarse(name) else drawn
+
+
+def _is_coarse(name: str) -> bool:
+    return name == "xrai" or attribution.method_spec(name).family in COARSE
 
 
 def _top(model, photo: np.ndarray) -> str:
@@ -95,7 +100,13 @@ def _top(model, photo: np.ndarray) -> str:
 
 def _write(name: str, tiles: list[np.ndarray], captions: list[str]) -> None:
     page = images.grid([images.resize(tile, (SIDE, SIDE)) for tile in tiles], captions, columns=3, tile=SIDE)
-    Image.fromarray(page).save(FOLDER / f"{name}.jpg", quality=80)
+    image = Image.fromarray(page)
+    for quality in range(80, 20, -10):
+        data = io.BytesIO()
+        image.save(data, "JPEG", quality=quality)
+        if data.tell() <= LARGEST:
+            break
+    (FOLDER / f"{name}.jpg").write_bytes(data.getvalue())
 
 
 if __name__ == "__main__":

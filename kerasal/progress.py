@@ -8,13 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, total: int | None, shown: bool = True) -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, total: int | None, shown: bool = True) -> Iterator[Callable[..., None]]:
     """Yield a function that advances the bar by a number of steps; without ``shown`` there is no bar.
 
-    ``total`` is the number of steps, or None if it is unknown.
+    ``total`` is the number of steps, or None if it is unknown; the function takes it as an optional second argument.
     """
     if not shown:
-        yield lambda _: None
+        yield lambda count, total=None: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -25,4 +25,4 @@ def progress_bar(description: str, total: int | None, shown: bool = True) -> Ite
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
-        yield lambda count: bar.advance(task, count)
+        yield lambda count, total=None: bar.update(task, advance=count, total=total)

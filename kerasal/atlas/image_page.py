@@ -127,7 +127,7 @@ def _draw_class_maps(model: ImageModel, store: Store, slug: str, image, inputs, 
 
 
 def _draw_maps(model: ImageModel, store: Store, slug: str, image, larger, inputs, target: int) -> tuple[list, list]:
-    """Return the maps of all attribution methods for a class, and (name, reason) of the methods that failed."""
+    """Return the maps of the methods that are compared, for a class, and (name, reason) of those that failed."""
     comparison = attribution.compare_methods(
         model.keras_model,
         (image, inputs),

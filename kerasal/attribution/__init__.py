@@ -50,59 +50,99 @@ from kerasal.attribution.attention_weights import attention
 from kerasal.attribution.map_notes import ZeroMap
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_comparison import MethodComparison, compare_methods
+from kerasal.attribution.methods.ablation import ablation
+from kerasal.attribution.methods.ablationcam import ablationcam
 from kerasal.attribution.methods.attention_gradcam import attention_gradcam
 from kerasal.attribution.methods.attention_rollout import attention_rollout
+from kerasal.attribution.methods.blur_ig import blur_ig
 from kerasal.attribution.methods.class_saliency import class_saliency
 from kerasal.attribution.methods.crop_averaged_saliency import crop_averaged_saliency
 from kerasal.attribution.methods.deconvnet import deconvnet
+from kerasal.attribution.methods.deeplift import deeplift
 from kerasal.attribution.methods.drise import drise
+from kerasal.attribution.methods.eigencam import eigencam
+from kerasal.attribution.methods.eigengradcam import eigengradcam
+from kerasal.attribution.methods.finer_cam import finer_cam
 from kerasal.attribution.methods.gradcam import gradcam
 from kerasal.attribution.methods.gradcam_plus_plus import gradcam_plus_plus
+from kerasal.attribution.methods.gradient_shap import gradient_shap
 from kerasal.attribution.methods.gradient_x_input import gradient_x_input
 from kerasal.attribution.methods.guided_backprop import guided_backprop
+from kerasal.attribution.methods.guided_ig import guided_ig
+from kerasal.attribution.methods.hirescam import hirescam
+from kerasal.attribution.methods.hsic import hsic
 from kerasal.attribution.methods.input_gradient import input_gradient
 from kerasal.attribution.methods.integrated_gradients import integrated_gradients
+from kerasal.attribution.methods.kernel_shap import kernel_shap
 from kerasal.attribution.methods.layercam import layercam
 from kerasal.attribution.methods.legrad import legrad
+from kerasal.attribution.methods.lime import lime
+from kerasal.attribution.methods.lrp import lrp
 from kerasal.attribution.methods.occlusion import occlusion
 from kerasal.attribution.methods.raw_attention import raw_attention
+from kerasal.attribution.methods.rise import rise
 from kerasal.attribution.methods.scorecam import scorecam
+from kerasal.attribution.methods.shapleycam import shapleycam
 from kerasal.attribution.methods.smoothgrad import smoothgrad
+from kerasal.attribution.methods.sobol import sobol
 from kerasal.attribution.methods.transformer_relevance import transformer_relevance
+from kerasal.attribution.methods.xgradcam import xgradcam
+from kerasal.attribution.methods.xrai import xrai
 from kerasal.attribution.pages import attribution_page, draw_map
+from kerasal.attribution.smooth import smooth
 from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
     "ZeroMap",
+    "ablation",
+    "ablationcam",
     "attention",
     "attention_gradcam",
     "attention_rollout",
     "attribution_page",
+    "blur_ig",
     "class_saliency",
     "compare_methods",
     "crop_averaged_saliency",
     "deconvnet",
+    "deeplift",
     "draw_map",
     "drise",
+    "eigencam",
+    "eigengradcam",
     "explanation_sheet",
     "faithfulness",
+    "finer_cam",
     "gradcam",
     "gradcam_plus_plus",
+    "gradient_shap",
     "gradient_x_input",
     "guided_backprop",
+    "hsic",
+    "guided_ig",
+    "hirescam",
     "input_gradient",
     "integrated_gradients",
+    "kernel_shap",
     "layercam",
     "legrad",
+    "lime",
+    "lrp",
     "list_methods",
     "method_function",
     "method_spec",
     "occlusion",
     "raw_attention",
+    "rise",
     "scorecam",
+    "smooth",
+    "shapleycam",
     "smoothgrad",
+    "sobol",
     "transformer_relevance",
+    "xrai",
+    "xgradcam",
 ]
 
 

@@ -81,7 +81,8 @@ def explain_example(
     if spec.any_size and photo is not None:
         picture, explained = image_model.show(photo, scale=_CROPS_SCALE)
     result = method_function(method)(image_model.keras_model, explained, target, output=output, **options)
-    maps, *gaps = result if isinstance(result, tuple) else (result,)
+    maps, *extras = result if isinstance(result, tuple) else (result,)
+    extra = {spec.extra_name(options): float(extras[0][0])} if extras else {}
     arrays = conform(image_model.keras_model, inputs, integers=True)
     index, label = None, str(target) if target is None else _describe(target, image_model)
     logits = bool(options.get("logits", True))
@@ -107,7 +108,8 @@ def explain_example(
         image_model,
         photo=photo,
         box=None if photo is None else images.crop_box(photo.shape, picture.shape[:2], image_model.fit),
-        gap=float(gaps[0][0]) if gaps else None,
+        gap=extra.get("gap"),
+        standard_error=extra.get("standard_error"),
         axes=Axes(spacing=example.spacing, directions=example.axes, channel_axis=example.channel_axis or 0),
         areas=target_areas(target, example.picture.shape[:2]) if is_image else (),
     )

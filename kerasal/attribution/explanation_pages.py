@@ -41,6 +41,8 @@ class Explanation:
         photo: the original photo, uint8 RGB, of which the model may receive only a part.
         box: the part of ``photo`` that the model receives, (x_min, y_min, x_max, y_max) in pixels.
         gap: completeness gap of ``integrated_gradients`` with ``return_gap=True``; else None.
+        standard_error: largest standard error of the map as a share of its largest absolute value, with
+            ``return_error=True``; else None.
         axes: how the axes of a signal, volume or video are labeled and drawn, and the tokens of a text.
         areas: the regions and boxes that the target asks about, which are outlined in the drawings: masks (h, w) over
             ``picture``, and boxes (x_min, y_min, x_max, y_max) in shares of it.
@@ -58,6 +60,7 @@ class Explanation:
     photo: np.ndarray | None = dataclasses.field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
     gap: float | None = None
+    standard_error: float | None = None
     axes: Axes = dataclasses.field(default_factory=Axes)
     areas: Sequence[np.ndarray] = dataclasses.field(default=(), repr=False)
 

@@ -199,7 +199,7 @@ def _describe_type(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return " or ".join(map(repr, typing.get_args(annotation)))
     if typing.get_origin(annotation) is tuple and typing.get_args(annotation)[-1] is ...:
-        return "one per axis"
+        return "one per axis" if typing.get_args(annotation)[0] is int else "one per channel"
     if typing.get_origin(annotation) is tuple:
         return f"({', '.join(map(_describe_type, typing.get_args(annotation)))})"
     return words.get(annotation, str(annotation))

@@ -1,8 +1,8 @@
-"""All attribution methods on an image, as an image or an HTML page."""
+"""Attribution methods side by side on an image, as an image or an HTML page."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,9 +21,15 @@ import keras
 
 # A forward pass for each of a thousand channels would take longer than all other methods together.
 QUICK: Mapping[str, Mapping[str, Any]] = {
+    "ablationcam": {"channels": 64},
     "drise": {"samples": 300, "cells": 7},
+    "hsic": {"samples": 500},
     "integrated_gradients": {"return_gap": True},
+    "kernel_shap": {"samples": 1000},
+    "lime": {"samples": 500},
+    "rise": {"samples": 500},
     "scorecam": {"channels": 64},
+    "sobol": {"designs": 8},
 }
 
 _OUTLINED = 224  # pixels of the longer side of a picture with outlines, at least
@@ -31,7 +37,7 @@ _OUTLINED = 224  # pixels of the longer side of a picture with outlines, at leas
 
 @dataclasses.dataclass(frozen=True)
 class MethodComparison:
-    """The maps of all methods for an image.
+    """The maps of several methods for an image.
 
     Attributes:
         picture: the image as the model receives it, uint8 RGB; enlarged and with its outline if the target asks about a
@@ -49,11 +55,11 @@ class MethodComparison:
     score: float | None = None
 
     def sheet(self, title: str, *, facts: Sequence[str] = ()) -> np.ndarray:
-        """Return an image with the maps of all methods, grouped by question, uint8 RGB; see ``html``."""
+        """Return an image with the maps, grouped by question, uint8 RGB; see ``html``."""
         return draw_sheet(title, self._facts(facts), self.picture, group_views(self.views), self.left_out)
 
     def html(self, title: str, *, facts: Sequence[str] = ()) -> str:
-        """Return a self-contained HTML page with the maps of all methods, grouped by the question that they answer.
+        """Return a self-contained HTML page with the maps, grouped by the question that they answer.
 
         Args:
             title: the heading.
@@ -71,13 +77,14 @@ def compare_methods(
     shown: tuple[np.ndarray, np.ndarray],
     target: Any = None,
     *,
+    methods: Literal["chosen", "all"] | Sequence[str] = "chosen",
     larger: tuple[np.ndarray, np.ndarray] | None = None,
     options: Mapping[str, Mapping[str, Any]] = QUICK,
     bgr: bool = False,
     strength: float = 0.6,
     progress: bool = False,
 ) -> MethodComparison:
-    """Return the maps of all attribution methods for an image.
+    """Return the maps of several attribution methods for an image.
 
     A method that raises a ValueError, for example because the model has no ReLU, is listed with its reason.
 
@@ -85,6 +92,7 @@ def compare_methods(
         model: any built Keras model with a single image input.
         shown: the image as the model receives it, uint8 RGB (H, W, 3), and the model inputs (1, …) made from it.
         target: score to explain, as for the methods; by default the top class.
+        methods: "chosen", one or two of each kind (``MethodSpec.compared``); "all"; or the names of methods.
         larger: a larger image and its inputs for methods that cut crops themselves; by default ``shown``.
         options: options of some methods, ``{method: {option: value}}``.
         bgr: whether the model's channels are blue, green and red, in this order.
@@ -93,11 +101,19 @@ def compare_methods(
 
     Returns:
         A ``MethodComparison``.
+
+    Raises:
+        ValueError: a name of ``methods`` is unknown; the error lists the closest names.
     """
+    if isinstance(methods, str):
+        if methods not in ("chosen", "all"):
+            raise ValueError(f'methods must be "chosen", "all" or a sequence of names, got {methods!r}.')
+        names = [name for name in list_methods() if methods == "all" or method_spec(name).compared]
+    else:
+        names = [method_spec(name).name for name in methods]
     target = fixed_target(model, conform(model, shown[1]), target)
     areas = target_areas(target, shown[0].shape[:2])
     views, left_out = [], []
-    names = list_methods()
     with progress_bar("Explaining", len(names), progress) as advance:
         for name in names:
             spec = method_spec(name)
@@ -130,7 +146,9 @@ def _make_view(
 ) -> MethodView:
     summary = spec.summary
     if isinstance(result, tuple):
-        result, gap = result
+        result, *extras = result
+    if spec.extra_name(options) == "gap":
+        gap = extras[0]
         total = abs(float(result[0].sum() - gap[0]))
         error = f"{100 * abs(float(gap[0])) / total:.1f} %" if total else "100 %"
         summary = f"{summary} Its completeness gap is {error} of that change; more steps reduce it."

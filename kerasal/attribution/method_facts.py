@@ -10,6 +10,16 @@ import numpy as np
 from kerasal.hooks.held_inputs import explained_numbers, starts_at_layer
 from kerasal.hooks.view import View
 
+FAMILIES: Mapping[str, str] = {
+    "gradient": "Gradients: what the score reacts to",
+    "path": "Paths: gradients from a baseline to the input",
+    "cam": "Class activation maps: where, roughly",
+    "perturbation": "Perturbations: change the input and measure",
+    "attention": "Attention: what a transformer reads",
+    "relevance": "Relevance: the score, passed back layer by layer",
+    "": "Other methods",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class MethodSpec:
@@ -33,6 +43,10 @@ class MethodSpec:
             by default the gradient of the score.
         question: the question that its maps answer, a key of ``questions.QUESTIONS``, or "" for a question of its own.
         trust: a sentence that says when to trust its maps.
+        family: how its maps are computed, a key of ``FAMILIES``, or "" for another way.
+        passes: its cost in passes of the model, a format string with its options, such as "{steps} + 1 passes"; a pass
+            is a forward and backward pass.
+        compared: whether ``compare_methods`` shows it by default.
         needs: what a model must have besides a score, "attention" or "".
         with_positions: whether it explains inputs with positions only, and holds features (N, F) beside them fixed.
         at_layer: whether its option ``layer`` names a layer whose output takes the place of the inputs; the function
@@ -55,6 +69,9 @@ class MethodSpec:
     check: Callable = View.gradient
     question: str = ""
     trust: str = ""
+    family: str = ""
+    passes: str = ""
+    compared: bool = True
     needs: str = ""
     with_positions: bool = False
     at_layer: bool = False
@@ -75,6 +92,18 @@ class MethodSpec:
         ``size`` holds the positions of the input: (T,) of a signal, (depth, height, width) of a volume.
         """
         return values if self.on_pixels is None else self.on_pixels(values, size, self._all_options(options))
+
+    def extra_name(self, options: Mapping[str, Any]) -> str | None:
+        """Return the name of the number per input that follows the map: "gap" or "standard_error", or None.
+
+        A completeness gap has the unit of the score, a standard error is a share of the map's largest absolute value.
+        """
+        chosen, names = self._all_options(options), {"return_gap": "gap", "return_error": "standard_error"}
+        return next((name for option, name in names.items() if chosen.get(option)), None)
+
+    def cost(self, options: Mapping[str, Any]) -> str:
+        """Return the cost of a map with these options, such as "51 passes"; "" where it is unknown."""
+        return self.passes.format_map(self._all_options(options))
 
     def is_signed(self, options: Mapping[str, Any]) -> bool:
         """Return whether negative values of maps that were made with these options are meaningful.

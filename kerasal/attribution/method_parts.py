@@ -1,11 +1,14 @@
 """Parts that methods share: reduction over channels, gradients at many points, and class activation maps."""
 
+import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
 from kerasal import hooks
 from kerasal.attribution.map_notes import PerInput
 from kerasal.hooks.model_inputs import values_per_pass
+from kerasal.hooks.second_derivatives import differentiate_twice, whole_variances
 from kerasal.hooks.target_errors import unused_layer_error
 from kerasal.hooks.target_layers import LayerMap
 from kerasal.hooks.view import View
@@ -68,6 +71,27 @@ def _gradients(view: View, stacks: list[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.reshape(gradient, tf.shape(stack)) for gradient, stack in zip(gradients, stacks, strict=True)]
 
 
+def expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Return (m,) numbers as (m, 1, …), so that they broadcast against (m, *x.shape)."""
+    return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
+
+
+def normal_noise(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
+    """Return (m, 1, …) standard normal noise for any image; it depends on the seed and the sample numbers alone."""
+
+    def sample(number):
+        return tf.random.stateless_normal(tf.shape(x)[1:], (seed, number))
+
+    signature = tf.TensorSpec(x.shape[1:], tf.float32)
+    return tf.map_fn(sample, numbers, fn_output_signature=signature)[:, None]
+
+
+def value_range(x: tf.Tensor) -> tf.Tensor:
+    """Return the largest minus the smallest value of each input, (N, 1, …)."""
+    axes = list(range(1, x.shape.rank))
+    return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+
+
 def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list[LayerMap]]:
     """Return the scores (N,) and, for each input, the maps that a class activation map weights; errors as there."""
     for x in view.inputs:
@@ -79,32 +103,85 @@ def weighted_maps(view: View, layer: str | None = None) -> tuple[tf.Tensor, list
     return hooks.target_maps(view, layer)
 
 
+@dataclasses.dataclass(frozen=True)
+class WeightedLayer:
+    """The layer of a class activation map for an input of the model.
+
+    Attributes:
+        view: the view of the model.
+        number: the number of the input.
+        target: the layer's map, with the tensor as the model computes it.
+        scores: the scores, (N,).
+        maps: the map, float32 (N, *positions, C).
+        gradients: the gradient of each score by the map, of the same shape.
+        product: the Hessian of each score times the map, of the same shape; None if it was not requested.
+    """
+
+    view: View
+    number: int
+    target: LayerMap
+    scores: tf.Tensor
+    maps: tf.Tensor
+    gradients: tf.Tensor
+    product: Any = None
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the map."""
+        count: Any = self.maps.shape[-1]
+        return count
+
+    def cover(self, maps: tf.Tensor) -> tf.Tensor:
+        """Return maps (N, *positions, C) with zeros where the model has cropped the input."""
+        return self.target.positions.cover_input(maps)
+
+
 def class_activation_map(view, layer: str | None, resize: bool, weigh: Callable) -> list[tf.Tensor]:
     """Return relu(sum over channels of weights × maps) for each input, from a layer's maps and the score's gradient.
 
-    ``weigh(maps, gradients, view, number, cover)`` returns weights that broadcast to the maps (N, *positions, C) of an
-    input; ``cover(maps)`` adds zeros where the model has cropped the input.
+    ``weigh(maps, gradients, weighted)`` returns weights that broadcast to the maps (N, *positions, C) of an input;
+    ``weighted`` is its ``WeightedLayer``.
+
+    Raises:
+        ValueError: as in ``activation_map``.
+    """
+
+    def combine(weighted: WeightedLayer) -> tf.Tensor:
+        weights = weigh(weighted.maps, weighted.gradients, weighted)
+        return tf.nn.relu(tf.reduce_sum(weights * weighted.maps, axis=-1))
+
+    return activation_map(view, layer, resize, combine)
+
+
+def activation_map(
+    view, layer: str | None, resize: bool, combine: Callable, *, second_order: bool = False
+) -> list[tf.Tensor]:
+    """Return for each input ``combine(weighted)``, (N, *positions), made from its ``WeightedLayer``.
+
+    ``second_order`` also computes the product of the Hessian and the map.
 
     Raises:
         ValueError: an input has no positions, ``hooks.target_maps`` finds no layer, or the score does not depend on it.
     """
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(view.inputs)
-        scores, targets = weighted_maps(view, layer)
-    names = [layer_maps.path for layer_maps in targets]
+        with whole_variances() if second_order else contextlib.nullcontext():
+            scores, targets = weighted_maps(view, layer)
+    names = [layer_map.path for layer_map in targets]
     view.notes["layer"] = names[0] if len(set(names)) == 1 else PerInput(names)
     results = []
-    for number, (layer_maps, x) in enumerate(zip(targets, view.inputs, strict=True)):
+    for number, (layer_map, x) in enumerate(zip(targets, view.inputs, strict=True)):
+        tensor = layer_map.tensor
         try:
-            (gradients,) = hooks.differentiate(tape, scores, [layer_maps.tensor])
+            derivatives = (
+                differentiate_twice(scores, tensor) if second_order else hooks.differentiate(tape, scores, [tensor])
+            )
         except hooks.NoGradient as error:
-            raise unused_layer_error(layer_maps.path, layer_maps.tensor, scores) from error
-        pair = (layer_maps.tensor, gradients)
-        maps, gradients = (tf.cast(layer_maps.to_input_axes(tensor), tf.float32) for tensor in pair)
-        cover = layer_maps.positions.cover_input
-        weights = weigh(maps, gradients, view, number, cover)
-        summed = cover(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True)))
-        results.append(tf.squeeze(resize_maps(summed, tf.shape(x)[1:-1]) if resize else summed, -1))
+            raise unused_layer_error(layer_map.path, tensor, scores) from error
+        tensors = [tf.cast(layer_map.to_input_axes(x), tf.float32) for x in (tensor, *derivatives)]
+        weighted = WeightedLayer(view, number, layer_map, scores, *tensors)
+        covered = weighted.cover(tf.expand_dims(combine(weighted), -1))
+        results.append(tf.squeeze(resize_maps(covered, tf.shape(x)[1:-1]) if resize else covered, -1))
     return results
 
 

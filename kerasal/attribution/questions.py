@@ -13,10 +13,11 @@ from kerasal.images.lettering import Legend
 
 
 class Question(NamedTuple):
-    """A question that methods answer: its text, and how to read the maps that answer it."""
+    """A question that methods answer: its text, how to read the maps, and whether they depend on the class."""
 
     text: str
     reading: str
+    by_class: bool = True
 
 
 QUESTIONS: Mapping[str, Question] = {
@@ -29,6 +30,13 @@ QUESTIONS: Mapping[str, Question] = {
         "Where does the transformer read?",
         "Weights of its attention: which positions a token of a late layer reads. They are the same for every class, "
         "and what is read may raise or lower the score.",
+        by_class=False,
+    ),
+    "pattern": Question(
+        "Where does a layer respond most?",
+        "The main pattern of the channels of a late layer. It is the same for every class: it tells what stands out to "
+        "the model, not what it decides from.",
+        by_class=False,
     ),
     "contribution": Question(
         "What raises or lowers the score?",

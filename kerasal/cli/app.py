@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 import kerasal
 from kerasal.cli.atlas import atlas
-from kerasal.cli.attribute import METHODS_HELP, MethodGroup, compare
+from kerasal.cli.attribute import attribute, compare
 from kerasal.cli.batch import batch
 from kerasal.cli.demo import demo
 from kerasal.cli.exemplars import evolution, exemplars
@@ -99,9 +99,7 @@ def main(
     """See what a Keras network sees, and where people look."""
 
 
-app.add_typer(
-    App(cls=MethodGroup, no_args_is_help=True), name="attribute", help=METHODS_HELP, rich_help_panel="Explain"
-)
+app.add_typer(attribute, name="attribute", rich_help_panel="Explain")
 for title, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=title, panel="Training" if command is train else "Settings")(command)

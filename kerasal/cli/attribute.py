@@ -11,19 +11,18 @@ import typer
 from typer import Option
 from typer.core import TyperGroup
 
-from kerasal.cli import options
+from kerasal.cli import completion, options
 from kerasal.cli.array_options import ARRAY_OPTIONS
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.map_files import MapFiles
-from kerasal.cli.method_table import MethodRow, argument_help, method_names, read_method
+from kerasal.cli.method_list import print_methods, rows_by_family
+from kerasal.cli.method_table import MethodRow, argument_help, families, read_method
 from kerasal.cli.model_argument import Load, print_top_classes, with_model
 from kerasal.cli.outputs import App
 from kerasal.cli.session import load_tensorflow, remark, say
 from kerasal.cli.target_options import Target
 from kerasal.names import count_noun, group_skipped
-
-METHODS_HELP = "Map which parts of an input a model's score depends on: kerasal attribute METHOD MODEL IMAGE."
 
 _OUTPUT = Annotated[
     Path | None,
@@ -38,10 +37,11 @@ class MethodGroup(TyperGroup):
     """The commands of ``attribute``, a command for each method; they are listed without TensorFlow."""
 
     def list_commands(self, ctx) -> list[str]:
-        """Return the methods' names, sorted; those of other packages too once they are registered."""
+        """Return the methods' names by family; those of other packages too once they are registered."""
+        names = [row.name for rows in rows_by_family().values() for row in rows]
         if registry := sys.modules.get("kerasal.attribution.method"):
-            return sorted({*method_names(), *registry.list_methods()})
-        return method_names()
+            names += [name for name in registry.list_methods() if name not in names]
+        return names
 
     def get_command(self, ctx, cmd_name: str):
         """Build the command of one method."""
@@ -55,12 +55,27 @@ class MethodGroup(TyperGroup):
                 raise typer.BadParameter(unknown_name_message(cmd_name, attribution.list_methods(), "method"), ctx)
             spec = attribution.method_spec(cmd_name)
             text = inspect.getdoc(attribution.method_function(cmd_name)) or ""
-            row = MethodRow(spec.name, spec.summary, spec.reference, spec.options, argument_help(text))
+            facts = spec.options, argument_help(text), spec.family, spec.passes
+            row = MethodRow(spec.name, spec.summary, spec.reference, *facts)
         app = App(pretty_exceptions_enable=False, add_completion=False)
         app.command(cmd_name)(_command(row))
         command = typer.main.get_command(app)
         command.name = cmd_name
+        vars(command)["rich_help_panel"] = families().get(row.family, families()[""])
         return command
+
+
+attribute = App(cls=MethodGroup, no_args_is_help=True)
+
+
+@attribute.callback()
+def _attribute(
+    list_: Annotated[
+        bool,
+        Option("--list", help="List the methods with their cost and exit.", callback=print_methods, is_eager=True),
+    ] = False,
+) -> None:
+    """Map which parts of an input a model's score depends on: kerasal attribute METHOD MODEL IMAGE."""
 
 
 def _command(row):
@@ -92,8 +107,8 @@ def _command(row):
             settings["progress"] = not settings.pop("quiet")
         for name, value in settings.items():
             kinds = typing.get_args(row.options[name].annotation)
-            if isinstance(value, str) and _is_per_axis(kinds):
-                settings[name] = options.number_per_axis(value, f"--{name}")
+            if isinstance(value, str) and _is_one_or_several(kinds):
+                settings[name] = options.one_or_several(value, f"--{name}", int if int in kinds else float)
             elif isinstance(value, str) and (float in kinds or int in kinds):
                 settings[name] = options.number_or_word(value, float if float in kinds else int)
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
@@ -120,7 +135,7 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
     """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
 
     ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number, and
-    ``int | tuple[int, ...]`` a text that may be several.
+    ``int | tuple[int, ...]``, or the same with floats, a text that may be several.
     """
     if parameter.name == "progress":  # a library is quiet, a command is not
         quiet = Annotated[
@@ -134,8 +149,10 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
         if bool in kinds or not kinds:
             return None
         optional = type(None) in typing.get_args(kind)
-        if _is_per_axis(typing.get_args(kind)):
+        if _is_one_or_several(typing.get_args(kind)):
             kind, note = str | None, " One per axis is written as 8,16."
+            if int not in typing.get_args(parameter.annotation):
+                note = " One per channel is written as 0.5,0.4,0.4."
         elif len(kinds) == 1:
             kind = kinds[0] | None if optional else kinds[0]
         else:
@@ -151,9 +168,9 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
     return parameter.replace(annotation=annotation, default=default)
 
 
-def _is_per_axis(kinds: tuple) -> bool:
-    """Return whether a value may be an integer or several, one per axis."""
-    return int in kinds and any(typing.get_origin(kind) is tuple for kind in kinds)
+def _is_one_or_several(kinds: tuple) -> bool:
+    """Return whether a value may be a number or several: integers per axis, or floats per channel."""
+    return (int in kinds or float in kinds) and any(typing.get_origin(kind) is tuple for kind in kinds)
 
 
 def _is_plain(kind: Any) -> bool:
@@ -173,8 +190,15 @@ def compare(
         "comparison.html"
     ),
     class_: options.Class = None,
+    method: Annotated[
+        list[str] | None,
+        Option(help="A method to show; may be repeated.", autocompletion=completion.methods),
+    ] = None,
+    all_: Annotated[bool, Option("--all", help="Show all methods, not only one or two of each kind.")] = False,
 ) -> None:
-    """Show the maps of all attribution methods for one photo side by side."""
+    """Show the maps of several attribution methods for one photo side by side."""
+    if method and all_:
+        raise typer.BadParameter("--all and --method exclude each other. Choose one.")
     options.check_output(output, (".html", *options.PICTURES))
     question.check([class_] if class_ else [], None, None)
     from kerasal import images
@@ -199,6 +223,7 @@ def compare(
         model.keras_model,
         shown,
         target,
+        methods=method or ("all" if all_ else "chosen"),
         larger=larger,
         bgr=model.preprocessing.bgr,
         strength=drawing["strength"],

@@ -11,7 +11,7 @@ _GAZE = "kerasal gaze predict IMAGE for where people look"
 _SALIENCY = f"kerasal attribute class_saliency MODEL IMAGE for what a model's score depends on, or {_GAZE}"
 _GRADIENTS = "kerasal attribute integrated_gradients MODEL IMAGE"
 _MAXIMIZE = "kerasal maximize MODEL --class CLASS"
-_OTHERS = "kerasal compare MODEL IMAGE, which shows all attribution methods"
+_OTHERS = "kerasal compare MODEL IMAGE, which shows several attribution methods"
 _LAYERS = "kerasal info MODEL"
 _GUESSES = {
     **dict.fromkeys(("saliency", "saliency-map", "saliency-maps", "sal"), _SALIENCY),
@@ -19,7 +19,8 @@ _GUESSES = {
     **dict.fromkeys(("attribution", "attributions", "interpret"), _EXPLAIN),
     **dict.fromkeys(("predict", "prediction"), f"{_CLASSES}, or {_GAZE}"),
     **dict.fromkeys(("classify", "classes", "top", "predictions"), _CLASSES),
-    **dict.fromkeys(("lime", "shap", "rise", "lrp", "methods"), _OTHERS),
+    **dict.fromkeys(("shap", "shapley", "kernelshap"), "kerasal attribute kernel_shap MODEL IMAGE"),
+    "methods": f"kerasal attribute --list, or {_OTHERS}",
     **dict.fromkeys(("ig", "integrated-gradient", "path-integrated-gradients"), _GRADIENTS),
     **dict.fromkeys(("vanilla", "gradient", "gradients", "backprop"), "kerasal attribute input_gradient MODEL IMAGE"),
     "guided": "kerasal attribute guided_backprop MODEL IMAGE",

@@ -189,6 +189,7 @@ class MapFiles:
             "score": explanation.score,
             "layer": explanation.layer,
             "gap": explanation.gap,
+            "standard_error": explanation.standard_error,
         }
 
     def _report(self, listed: list[dict[str, Any]], noun: str) -> None:
@@ -200,6 +201,8 @@ class MapFiles:
         (facts,) = maps
         details = [f"layer {facts['layer']}"] if facts["layer"] else []
         details += [f"completeness gap {facts['gap']:.3g}"] if facts["gap"] is not None else []
+        if facts["standard_error"] is not None:
+            details.append(f"standard error {facts['standard_error']:.0%} of the largest value")
         say(", ".join([f"{self.output}  {self.method} of {facts['explained']}", *details]))
 
 

@@ -11,13 +11,20 @@ from typing import Any, Literal, NamedTuple
 
 
 class MethodRow(NamedTuple):
-    """A method: its name, summary and reference, its options, and a help text for each documented option."""
+    """A method: name, summary, reference, options, a help text for each documented option, family and cost."""
 
     name: str
     summary: str
     reference: str
     options: dict[str, inspect.Parameter]
     help: dict[str, str]
+    family: str = ""
+    passes: str = ""
+
+    @property
+    def cost(self) -> str:
+        """Its cost in passes with its default options, as ``MethodSpec.cost``."""
+        return self.passes.format_map({name: option.default for name, option in self.options.items()})
 
 
 class _Array:
@@ -34,6 +41,15 @@ _NAMES = {"Any": Any, "Literal": Literal, "np": _NumPy, **{kind.__name__: kind f
 def method_names() -> list[str]:
     """Return the names of the built-in attribution methods, sorted."""
     return sorted(function.name for _, function in _functions())
+
+
+@functools.cache
+def families() -> dict[str, str]:
+    """Return the families of methods and their titles, in the order in which they are listed."""
+    for node in ast.parse((_attribution() / "method_facts.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "FAMILIES":
+            return ast.literal_eval(typing.cast(ast.expr, node.value))
+    raise AssertionError("method_facts.py must assign FAMILIES.")
 
 
 def read_method(name: str) -> MethodRow | None:
@@ -58,13 +74,17 @@ def argument_help(text: str) -> dict[str, str]:
 @functools.cache
 def _functions() -> list[tuple[ast.Module, ast.FunctionDef]]:
     """Return each method's parsed source file and function definition."""
-    spec = importlib.util.find_spec("kerasal")
-    root = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "methods"
     functions = []
-    for path in sorted(root.glob("*.py")):
+    for path in sorted((_attribution() / "methods").glob("*.py")):
         file = ast.parse(path.read_text(encoding="utf-8"))
         functions += [(file, node) for node in file.body if isinstance(node, ast.FunctionDef) and _decorator(node)]
     return functions
+
+
+def _attribution() -> pathlib.Path:
+    """Return the folder of ``kerasal.attribution``."""
+    spec = importlib.util.find_spec("kerasal")
+    return pathlib.Path(str(spec and spec.origin)).parent / "attribution"
 
 
 def _decorator(function: ast.FunctionDef) -> ast.Call | None:
@@ -76,8 +96,7 @@ def _decorator(function: ast.FunctionDef) -> ast.Call | None:
 
 def _read_aliases(file: ast.Module) -> dict[str, Any]:
     """Return the type of each alias that the annotations of a file may use: its own and those of ``method_parts``."""
-    spec = importlib.util.find_spec("kerasal")
-    shared = pathlib.Path(str(spec and spec.origin)).parent / "attribution" / "method_parts.py"
+    shared = _attribution() / "method_parts.py"
     names = dict(_NAMES)
     for node in [*ast.parse(shared.read_text(encoding="utf-8")).body, *file.body]:
         if (
@@ -92,7 +111,11 @@ def _read_aliases(file: ast.Module) -> dict[str, Any]:
 def _read_row(function: ast.FunctionDef, names: dict[str, Any]) -> MethodRow:
     text = ast.get_docstring(function) or ""
     call = typing.cast(ast.Call, _decorator(function))
-    reference = next(ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "reference")
+    texts = {
+        keyword.arg: ast.literal_eval(keyword.value)
+        for keyword in call.keywords
+        if keyword.arg in ("reference", "family", "passes")
+    }
     options = {}
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
         options[argument.arg] = inspect.Parameter(
@@ -101,7 +124,7 @@ def _read_row(function: ast.FunctionDef, names: dict[str, Any]) -> MethodRow:
             annotation=_evaluate(argument.annotation, names),
             default=ast.literal_eval(default) if default is not None else None,
         )
-    return MethodRow(function.name, text.partition("\n")[0], reference, options, argument_help(text))
+    return MethodRow(function.name, text.partition("\n")[0], options=options, help=argument_help(text), **texts)
 
 
 def _evaluate(node: ast.expr | None, names: dict[str, Any]) -> Any:

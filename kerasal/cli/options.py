@@ -177,14 +177,13 @@ def number_or_word(text: str, kind: type = float) -> float | str:
     return text
 
 
-def number_per_axis(text: str, flag: str) -> int | tuple[int, ...]:
-    """Return ``"16"`` as 16, and ``"1,8,8"`` as (1, 8, 8), a number per position axis."""
+def one_or_several(text: str, flag: str, kind: type = int) -> Any:
+    """Return ``"16"`` as 16, and ``"1,8,8"`` as (1, 8, 8): an integer per position axis, or a float per channel."""
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        numbers = tuple(kind(part) for part in text.split(","))
     except ValueError:
-        raise BadParameter(
-            f"{flag} must be an integer, or one per axis with commas, such as 1,8,8, got {text!r}."
-        ) from None
+        wanted = "an integer, or one per axis" if kind is int else "a number, or one per channel"
+        raise BadParameter(f"{flag} must be {wanted} with commas, such as 1,8,8, got {text!r}.") from None
     return numbers if "," in text else numbers[0]
 
 

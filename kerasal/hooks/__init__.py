@@ -22,6 +22,8 @@ from kerasal.hooks.model_digest import digest_model
 from kerasal.hooks.model_inputs import PixelInputs
 from kerasal.hooks.paths import UnknownLayer, channel_count, layers, select_output
 from kerasal.hooks.paths import find as find_layer
+from kerasal.hooks.relevance_operations import NoRelevanceRule
+from kerasal.hooks.rescale_rule import NoRescaleRule
 from kerasal.hooks.snapshot import Snapshot
 from kerasal.hooks.softmax import NoLogits, logits
 from kerasal.hooks.state import state_rows, unchanged
@@ -33,6 +35,8 @@ __all__ = [
     "NoGradient",
     "NoLogits",
     "NoReLU",
+    "NoRelevanceRule",
+    "NoRescaleRule",
     "PixelInputs",
     "Snapshot",
     "UnknownLayer",

@@ -32,12 +32,14 @@ RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 class LayerMap:
     """The output of a run of a layer, with the layer's path and the axes of its positions and channels.
 
-    ``path`` is the name of an operation if the output of no layer is this tensor.
+    ``path`` is the name of an operation if the output of no layer is this tensor; ``run`` is then None, else the number
+    of the run, from 0.
     """
 
     path: str
     tensor: tf.Tensor
     positions: Positions
+    run: int | None = None
 
     @property
     def grid(self) -> tuple:
@@ -81,10 +83,11 @@ def find_maps(tracer: PositionTracer, runs: Mapping[str, Sequence[tf.Tensor]]) -
     """Return the maps among the outputs of layers, in the order in which the layers ran."""
     maps = []
     for path, tensors in runs.items():
-        for tensor in {tensor.ref(): tensor for tensor in tensors}.values():
-            positions = tracer.positions(tensor)
+        numbers = {tensor.ref(): run for run, tensor in reversed(list(enumerate(tensors)))}
+        for run in sorted(numbers.values()):
+            positions = tracer.positions(tensors[run])
             if positions is not None:
-                maps.append(LayerMap(path, tensor, positions))
+                maps.append(LayerMap(path, tensors[run], positions, run))
     place = {op.name: number for number, op in enumerate(tf.compat.v1.get_default_graph().get_operations())}
     return sorted(maps, key=lambda layer_map: (place[layer_map.tensor.op.name], layer_map.path.count("/")))
 

@@ -144,6 +144,8 @@ def _extreme_kind(op, paths: list[_Path], varying: list, origins: Origins) -> tu
 
 def _is_elementwise(op, paths: list[_Path]) -> bool:
     """Return whether an operation combines its two inputs, which may be reshaped, element by element."""
+    if len(op.inputs) != 2:
+        return False
     if not any("Reshape" in path.types for path in paths):
         return True
     first, second = (x.shape for x in op.inputs)

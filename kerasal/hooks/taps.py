@@ -31,7 +31,7 @@ def watch(
     partial: bool = False,
     any_size: bool = False,
     runs: dict[str, list[tf.Tensor]] | None = None,
-    replacements: Mapping[str, tf.Tensor] | None = None,
+    replacements: Mapping[str, tf.Tensor | Callable[[tf.Tensor, int], tf.Tensor]] | None = None,
     spans: dict[str, list[tuple[int, int]]] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
     """Record the outputs of layers, and apply a backward rule, while ``model`` runs inside this context.
@@ -50,7 +50,8 @@ def watch(
         partial: end the run silently if it fails after the tapped layers, as a dense layer does for another image size.
         any_size: run models on images of another size than they declare.
         runs: receives the outputs of each tapped layer, by name, in the order of its runs.
-        replacements: tensors by layer name that replace the outputs of tapped layers for the rest of the model.
+        replacements: tensors by layer name that replace the outputs of tapped layers for the rest of the model; or a
+            function of the output and the number of the run, from 0, whose result is also what is recorded.
         spans: receives for each tapped layer, by name, the first number and the number after the last of the graph's
             operations that each of its runs added.
 
@@ -76,7 +77,8 @@ def watch(
         recorded, order, replacements = {}, [], replacements or {}
         for layer in volume_pooling.find_volume_pools(model):
             stack.enter_context(_replace_attribute(layer, "call", volume_pooling.call_with_gradient(layer)))
-        for name in taps:
+        # Replaced outputs first, so that a second name of the layer records what the rest of the model reads.
+        for name in sorted(taps, key=lambda name: not callable(replacements.get(name))):
             layer = paths.find(model, name)[1]
             note_run = functools.partial(_note_run, name, order, spans, graph)
             call, recorded[name] = _recording_call(layer, note_run, replacements.get(name))
@@ -169,11 +171,12 @@ def _replace_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
             vars(thing)[name] = previous
 
 
-def _recording_call(layer: keras.Operation, note_run: Callable, replacement: tf.Tensor | None) -> tuple[Callable, list]:
+def _recording_call(layer: keras.Operation, note_run: Callable, replacement: Any) -> tuple[Callable, list]:
     """Return a ``call`` for ``layer`` and the list to which it appends the outputs of this thread.
 
     It calls ``note_run(start)`` after each run, where ``start`` is the graph's number of operations before the run, and
-    returns ``replacement``, unless it is None, instead of the output.
+    returns ``replacement``, unless it is None, instead of the output. If that is a function of the output and the
+    number of the run, its result is returned and recorded.
     """
     outputs = []
     original, this_thread = layer.call, threading.get_ident()
@@ -183,9 +186,13 @@ def _recording_call(layer: keras.Operation, note_run: Callable, replacement: tf.
         start = _count_operations()
         result = original(*args, **kwargs)
         if threading.get_ident() == this_thread:
+            if callable(replacement):
+                listed = isinstance(result, list)
+                changed = replacement(result[0] if listed else result, len(outputs))
+                result = [changed] if listed else changed
             outputs.append(result)
             note_run(start)
-            if replacement is not None:
+            if replacement is not None and not callable(replacement):
                 return [replacement] if isinstance(result, list) else replacement
         return result
 

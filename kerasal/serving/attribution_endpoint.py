@@ -107,14 +107,17 @@ def _cast_floats(inputs: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _run_method(model: ImageModel, spec: MethodSpec, view: View, options: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Return ``map``, or ``map_NAME`` per explained input of a model with several, and ``gap`` if there is one."""
+    """Return ``map``, or ``map_NAME`` per explained input of a model with several, and an extra, such as ``gap``."""
     results = [tf.cast(tensor, tf.float32) for tensor in spec.function(view, **options)]
     names = [tensor.name for tensor in input_specs(model)]
     numbers = spec.explained_numbers(model.keras_model, view.inputs, options)
     is_single = len(names) == 1 or numbers is None
     names = ["map"] if is_single else [f"map_{names[number]}" for number in numbers or ()]
     tensors = {name: _check_map(values, spec, options) for name, values in zip(names, results, strict=False)}
-    return tensors | {name: values for name, values in zip(("gap",), results[len(names) :], strict=False)}
+    extra = str(spec.extra_name(options))
+    extras = results[len(names) :]
+    extra_names = [extra] if len(extras) == 1 else [f"{extra}_{name.removeprefix('map_')}" for name in names]
+    return tensors | dict(zip(extra_names, extras, strict=False))
 
 
 def _find_prediction(model: ImageModel, spec: MethodSpec, view: RecordingView, options: dict[str, Any]) -> Any:

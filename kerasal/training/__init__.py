@@ -11,7 +11,6 @@ files, and all others read its checkpoint.
 """
 
 from kerasal import _keras as _keras
-from kerasal.training.ablation import ablate
 from kerasal.training.classifier import Training, accuracy, train
 from kerasal.training.gaze_training import GazeTraining, add_center_bias, train_gaze
 from kerasal.training.optimization import Constant, Cosine, Linspace, StepFloor, TorchSGD
@@ -24,6 +23,7 @@ from kerasal.training.training_setup import (
     prepare_gaze,
     prepare_training,
 )
+from kerasal.training.variants import ablate
 from kerasal.training.workers import join_workers
 
 __all__ = [

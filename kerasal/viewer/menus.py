@@ -11,7 +11,7 @@ from kerasal.models import ImageModel
 _FIRST = ("gradcam", "layercam", "gradcam_plus_plus", "scorecam", "occlusion")
 _FIRST += ("smoothgrad", "class_saliency", "integrated_gradients", "gradient_x_input")
 """Methods in the order of the menu: where the evidence is, then which pixels matter; the others follow by name."""
-_SLOW = {"scorecam": {"channels": 64}}
+_SLOW = {name: {"channels": 64} for name in ("ablationcam", "scorecam")}
 """Options that limit the time of a method; the page states them."""
 
 

@@ -74,7 +74,8 @@ def test_what_a_page_says_is_what_the_network_does(site, shared_model, photograp
     assert [one["number"] for one in methods["classes"]] == likely[:3] and len(likely) > 1
     for one in methods["classes"]:
         shown = {map["name"] for map in one["maps"]} | {map["name"] for map in methods["left_out"]}
-        assert shown == set(attribution.list_methods()) and len(one["maps"]) > 10
+        chosen = {name for name in attribution.list_methods() if attribution.method_spec(name).compared}
+        assert shown == chosen and len(one["maps"]) > 5
     signed = {map["name"] for map in methods["classes"][0]["maps"] if map["signed"]}
     assert "occlusion" in signed and "gradcam" not in signed
     assert [one["number"] for one in entry["maps"]] == [one["number"] for one in entry["top"]]

@@ -7,6 +7,7 @@ import pytest
 
 import kerasal
 from kerasal import attribution, images
+from kerasal.attribution.method_facts import FAMILIES
 from kerasal.attribution.questions import QUESTIONS, MethodView, group_views
 
 
@@ -17,7 +18,7 @@ def digit():
     return photo
 
 
-ANSWERED = set(QUESTIONS) - {"", "attention"}  # for a model without attention
+ANSWERED = set(QUESTIONS) - {"", "attention", "pattern"}  # for a model without attention, by the chosen methods
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,25 @@ def test_evidence_against_the_class_is_blue_in_the_overlay(comparison):
             continue
         red, _, blue = view.over[place].astype(int)
         assert blue >= red, view.spec.name
+
+
+def test_all_methods_are_shown_on_request_and_those_that_are_named():
+    model = kerasal.create_model("mnist_cnn")
+    inputs = np.random.default_rng(0).random((1, 28, 28, 1), np.float32)
+    shown = np.zeros((28, 28, 3), np.uint8), inputs
+    named = attribution.compare_methods(model, shown, methods=["layercam", "deconvnet"])
+    assert [view.spec.name for view in named.views] == ["layercam", "deconvnet"]
+    with pytest.raises(ValueError, match="attribution method"):
+        attribution.compare_methods(model, shown, methods=["layercamm"])
+    with pytest.raises(ValueError, match='"chosen", "all" or a sequence of names'):
+        attribution.compare_methods(model, shown, methods="most")
+
+
+def test_every_family_has_methods_and_a_method_tells_its_cost():
+    specs = [attribution.method_spec(name) for name in attribution.list_methods()]
+    built_in = [spec for spec in specs if spec.function.__module__.startswith("kerasal.attribution")]
+    for spec in built_in:
+        assert spec.family in set(FAMILIES) - {""}, spec.name
+        assert spec.cost({}) and "{" not in spec.cost({}), spec.name
+    assert attribution.method_spec("smoothgrad").cost({"samples": 7}) == "7 passes"
+    assert sum(spec.compared for spec in built_in) < 14

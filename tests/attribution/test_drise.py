@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution
-from kerasal.attribution.random_masks import RandomMasks, make_masks
+from kerasal.attribution.perturbation.random_masks import RandomMasks, make_masks
 from kerasal.objectives import box
 
 import keras
@@ -124,7 +124,7 @@ def test_each_image_may_have_a_box_of_its_own_and_functions_decode(detector):
 def test_the_map_does_not_depend_on_how_many_masks_run_at_once(detector, monkeypatch):
     expected = attribution.drise(detector, IMAGES, target(), **OPTIONS)
     for rows in (1, 4, 8):  # 2 images: 1, 2 and 4 masks at once, of 9
-        monkeypatch.setattr("kerasal.attribution.random_masks.chunk_size", lambda inputs, rows=rows: rows)
+        monkeypatch.setattr("kerasal.attribution.perturbation.masked_scores.chunk_size", lambda inputs, rows=rows: rows)
         model = keras.models.clone_model(detector)
         model.set_weights(detector.get_weights())
         maps = attribution.drise(model, IMAGES, target(), **OPTIONS)

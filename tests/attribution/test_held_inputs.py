@@ -12,7 +12,8 @@ import tensorflow as tf
 L = keras.layers
 RNG = np.random.default_rng(5)
 TOKENS = RNG.integers(1, 30, (3, 7))
-AT_LAYER = ("class_saliency", "gradient_x_input", "input_gradient", "integrated_gradients", "occlusion", "smoothgrad")
+CAMS = [name for name in attribution.list_methods() if attribution.method_spec(name).family == "cam"]
+AT_LAYER = [name for name in attribution.list_methods() if attribution.method_spec(name).at_layer]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_held_inputs_have_no_map_and_count_in_the_score(mixed):
     assert not close(attribution.input_gradient(model, other, 2)["image"], maps["image"], 1e-3)
 
 
-@pytest.mark.parametrize("name", ["gradcam", "gradcam_plus_plus", "layercam", "scorecam"])
+@pytest.mark.parametrize("name", CAMS)
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")  # as the random weights may have no evidence
 @pytest.mark.quick("gradcam")
 def test_class_activation_maps_explain_the_image_beside_metadata(mixed, name):

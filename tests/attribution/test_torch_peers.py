@@ -1,7 +1,8 @@
 """Maps equal those of pytorch-grad-cam, torch-cam, captum and PyTorch on the same weights, where these are installed.
 
-``benchmarks/attribution_equality.py`` says what is compared and prints the differences; its docstring says how to make
-an environment with these packages, in which ``pytest -m slow tests/attribution/test_torch_peers.py`` runs.
+``benchmarks/attribution_equality.py`` and ``cam_equality.py`` say what is compared and print the differences; the
+docstring of the first says how to make an environment with these packages, in which ``pytest -m slow
+tests/attribution/test_torch_peers.py`` runs.
 """
 
 import importlib.util
@@ -19,16 +20,16 @@ if missing:
         allow_module_level=True,
     )
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
-equality, peers = (importlib.import_module(name) for name in ("attribution_equality", "torch_peers"))
+equality, family, peers = map(importlib.import_module, ("attribution_equality", "cam_equality", "torch_peers"))
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # those of the packages
 ]
-COMPARISONS = list(equality.comparisons())
+COMPARISONS = [*equality.comparisons(), *family.comparisons()]
 
 
-@pytest.mark.parametrize("network", ["conv1d", "conv2d", "conv3d", "vit", "vit, patches of 1 px"])
+@pytest.mark.parametrize("network", ["conv1d", "conv2d", "conv3d", "resnet", "vit", "vit, patches of 1 px"])
 def test_the_networks_of_both_frameworks_compute_the_same(network):
     pair = peers.twin(network)
     theirs = pair.module(pair.tensor).detach().numpy()

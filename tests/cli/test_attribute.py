@@ -111,7 +111,8 @@ def test_outputs_that_do_not_fit(cli, place, arguments, message):
         ("gradcamm", "Did you mean kerasal attribute gradcam MODEL IMAGE?"),
         ("saliency", "Use kerasal attribute class_saliency MODEL IMAGE for what a model's score depends on, or"),
         ("predict", "or kerasal gaze predict IMAGE for where people look."),
-        ("Lime", "Use kerasal compare MODEL IMAGE"),
+        ("Lime", "Use kerasal attribute lime MODEL IMAGE."),
+        ("SHAP", "Use kerasal attribute kernel_shap MODEL IMAGE."),
         ("comparr", "Did you mean compare?"),
         ("cat", "kerasal --help lists the commands."),
     ],
@@ -121,3 +122,14 @@ def test_a_wrong_command_names_the_one_that_was_meant(cli, word, command):
     assert (code, out) == (2, "")
     assert f"Unknown command '{word}'. " in " ".join(err.split())
     assert command in suggest_command(word, typer.main.get_command(app).commands)
+
+
+def test_the_methods_are_listed_by_family_with_their_cost(cli):
+    code, out, err = cli("attribute", "--list")
+    assert code == 0, err
+    for name in method_names():
+        assert sum(line.startswith(f"{name} ") for line in out.splitlines()) == 1, name
+    assert out.index("Class activation maps") < out.index("gradcam ") < out.index("Perturbations")
+    assert "50 + 1 passes" in out
+    code, out, err = cli("attribute", "--help")
+    assert out.index("Class activation maps") < out.index("gradcam ") < out.index("Perturbations")

@@ -224,7 +224,7 @@ def test_maximize_reports_dead_channels(cli, make_model, tmp_path):
 def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_file, tmp_path):
     from kerasal import attribution
 
-    code, _, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "-o", "page.html")
+    code, _, err = cli("compare", model_file, photo, "-p", "unit", "--class", "2", "--all", "-o", "page.html")
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
     names = [name for name in attribution.list_methods() if not attribution.method_spec(name).needs]
@@ -234,6 +234,10 @@ def test_compare_shows_every_method_and_says_what_is_left_out(cli, photo, model_
     code, _, err = cli("compare", model_file, photo, "-p", "unit", "-o", "page.png")
     assert code == 0, err
     assert images.read("page.png").std() > 20
+    code, _, err = cli(
+        "compare", model_file, photo, "-p", "unit", "--method", "gradcam", "--method", "lime2", "-o", "no.html"
+    )
+    assert code == 2 and "attribution method" in err and not (tmp_path / "no.html").exists()
     smooth = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
     smooth.save(tmp_path / "smooth.keras")
     code, _, err = cli("compare", "smooth.keras", photo, "-p", "unit", "-o", "smooth.html")

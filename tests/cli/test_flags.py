@@ -254,6 +254,7 @@ def test_the_table_of_methods_is_what_the_registry_knows():
     for name in method_names():
         row, spec = read_method(name), attribution.method_spec(name)
         assert (row.summary, row.reference, list(row.options)) == (spec.summary, spec.reference, list(spec.options))
+        assert (row.family, row.cost) == (spec.family, spec.cost({}))
         for key, parameter in row.options.items():
             expected = spec.options[key]
             assert parameter.default == expected.default

@@ -19,14 +19,16 @@ CONTRACT = {
     "open_model explain",
     "attribution": "class_saliency input_gradient gradient_x_input smoothgrad integrated_gradients guided_backprop "
     "deconvnet gradcam gradcam_plus_plus scorecam layercam occlusion drise crop_averaged_saliency attention "
-    "attention_gradcam attention_rollout legrad raw_attention transformer_relevance",
+    "attention_gradcam attention_rollout legrad lrp raw_attention transformer_relevance gradient_shap deeplift blur_ig "
+    "guided_ig xrai smooth rise lime kernel_shap sobol hsic ablation hirescam xgradcam eigencam eigengradcam ablationcam "
+    "finer_cam shapleycam",
     "objectives": "class_score channel neuron layer direction",
     "receptive_field": "field patterns validate_pattern top_exemplars FeatureEvolution",
     "localization": "graphcut bounding_box iou localization_error",
     "metrics": "auc auc_judd auc_borji auc_shuffled nss cc similarity kld information_gain emd evaluate",
     "losses": "NSSLoss CCLoss KLDLoss SimilarityLoss WeightedSum",
     "datasets": "open_gaze mnist GazeDataset",
-    "models": "ImageModel open_model open_source",
+    "models": "ImageModel open_model open_source from_function",
     "models.registry": "ModelSpec register",
     "atlas": "build",
     "batch": "run methods",

@@ -44,4 +44,4 @@ def test_the_options_of_the_page_are_those_of_the_method(method):
     options = menus.method_options(method, layer)
     assert set(options) <= set(attribution.method_spec(method).options)
     assert options.get("layer") == layer
-    assert menus.takes_layer(method) == (method in {"gradcam", "gradcam_plus_plus", "layercam", "scorecam"})
+    assert menus.takes_layer(method) == (attribution.method_spec(method).family == "cam")

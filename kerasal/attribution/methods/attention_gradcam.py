@@ -13,6 +13,9 @@ import tensorflow as tf
 
 @method(
     reference="Chefer, Gur & Wolf 2021 (CVPR), section 4, the baseline GradCAM",
+    family="attention",
+    passes="1/2 pass",
+    compared=False,
     check=last_attentions,
     needs="attention",
     separate_sizes=True,

@@ -12,6 +12,8 @@ _REDUCTIONS = {"mean": tf.reduce_mean, "max": tf.reduce_max, "min": tf.reduce_mi
 
 @method(
     reference="Abnar & Zuidema 2020, section 3",
+    family="attention",
+    passes="1 forward pass",
     check=read_chains,
     needs="attention",
     separate_sizes=True,

@@ -6,6 +6,8 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
 
 @method(
     reference="Simonyan, Vedaldi & Zisserman 2013, section 3: M_ij = max_ch |w_ijch|",
+    family="gradient",
+    passes="1 pass",
     has_sign=sums_channels,
     question="sensitivity",
     trust="Trust clusters of strong pixels, not single ones; it is noisy in deep models.",

@@ -30,6 +30,9 @@ def _check(view) -> None:
 
 @method(
     reference="Simonyan, Vedaldi & Zisserman 2013, section 3.1",
+    family="gradient",
+    passes="10 passes on crops",
+    compared=False,
     any_size=True,
     has_sign=sums_channels,
     check=_check,

@@ -5,6 +5,9 @@ from kerasal.attribution.method import method
 
 @method(
     reference="Zeiler & Fergus 2014, section 2.1; Simonyan et al. 2013, section 4",
+    family="gradient",
+    passes="1 pass",
+    compared=False,
     signed=True,
     if_zero="no positive signal passes back through the ReLUs",
     check=lambda view: view.score(view.run(rule="deconvnet")),

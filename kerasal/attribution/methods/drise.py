@@ -1,46 +1,25 @@
 """D-RISE: random masks of the image, weighted by how well a detection survives them."""
 
-import contextlib
 from typing import Literal
 
 import numpy as np
 
-from kerasal.attribution.graph_bar import graph_bar
 from kerasal.attribution.method import method
-from kerasal.attribution.random_masks import make_masks, masked_means
-from kerasal.checks import check_int
-from kerasal.hooks.held_inputs import explained_numbers
-
-import tensorflow as tf
-
-
-@contextlib.contextmanager
-def _bar(options: dict, model, arrays: list[np.ndarray]):
-    """Show a progress bar with a step per masked input; with ``progress=False``, do nothing."""
-    if not options["progress"]:
-        yield
-        return
-    explained = explained_numbers(model, arrays, with_positions=True)
-    with graph_bar("drise", options["samples"] * len(arrays[0]) * len(explained)):
-        yield
-
-
-def _check(view) -> None:
-    """Raise an error if the size of an input is not known, or the target does not fit the model."""
-    for tensor in view.inputs:
-        if tensor.shape.rank is None or None in tensor.shape.as_list()[1:]:
-            raise ValueError(f"inputs must have a known size for random masks, got {tensor.shape}.")
-    view.score()
+from kerasal.attribution.perturbation.random_masks import estimate_means, masks_of
+from kerasal.attribution.perturbation.shared_parts import check_sizes, masked_inputs, read_sampling, sample_bar
 
 
 @method(
     reference="Petsiuk et al. 2021, section 3; masks: Petsiuk, Das & Saenko 2018 (RISE), section 3",
+    family="perturbation",
+    passes="{samples} forward passes",
+    compared=False,
     signed=True,
     has_sign=lambda options: options["subtract_mean"],
     separate_sizes=True,
     with_positions=True,
-    run_context=_bar,
-    check=_check,
+    run_context=sample_bar("drise", lambda options, regions: options["samples"]),
+    check=check_sizes,
     if_zero="the score is the same under all masks, as where no detection overlaps the box that is asked about",
     question="contribution",
     trust="Trust its large parts, and those that remain with another seed: it is an estimate from random masks.",
@@ -90,15 +69,8 @@ def drise(
         ValueError: ``samples`` or ``cells`` is not a positive integer, there are more cells than pixels along a side,
             ``probability`` is not above 0 and below 1, or ``fill`` does not fit.
     """
-    check_int("samples", samples)
-    _check(view)
-    view = view.pin()
-    maps = []
-    for number, x in enumerate(view.inputs):
-        ordered = view.layout.is_ordered(number, x)
-        masks = make_masks(x.shape.as_list()[1:-1], cells, probability, seed + number, ordered=ordered)
-        means, overall = masked_means(view, number, masks, samples, fill, progress)
-        if subtract_mean:
-            means -= tf.reshape(overall, [-1, *[1] * len(masks.sides)])
-        maps.append(tf.cast(tf.where(tf.math.is_nan(means), tf.zeros_like(means), means), tf.float32))
-    return maps
+    sampling = read_sampling(samples, None, progress)
+    return [
+        estimate_means(masked, masks_of(masked, cells, probability, seed), sampling, subtract_mean)[0]
+        for masked in masked_inputs(view, fill)
+    ]

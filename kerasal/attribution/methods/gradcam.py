@@ -8,6 +8,8 @@ import tensorflow as tf
 
 @method(
     reference="Selvaraju et al. 2017, equations 1 and 2",
+    family="cam",
+    passes="1 pass, backward to the layer",
     if_zero=NO_EVIDENCE,
     check=weighted_maps,
     question="region",

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 @method(
     reference="Chattopadhyay, Sarkar, Howlader & Balasubramanian 2018, equations 10, 16 and 19",
+    family="cam",
+    passes="1 pass, backward to the layer",
+    compared=False,
     if_zero=NO_EVIDENCE,
     check=weighted_maps,
     question="region",

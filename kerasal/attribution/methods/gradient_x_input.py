@@ -6,6 +6,9 @@ from kerasal.attribution.method_parts import Reduction, reduce_channels, sums_ch
 
 @method(
     reference="Shrikumar, Greenside & Kundaje 2017, section 2.1",
+    family="gradient",
+    passes="1 pass",
+    compared=False,
     signed=True,
     has_sign=sums_channels,
     if_zero="the input is 0 wherever its gradient is not",

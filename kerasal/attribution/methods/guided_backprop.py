@@ -5,6 +5,8 @@ from kerasal.attribution.method import method
 
 @method(
     reference="Springenberg, Dosovitskiy, Brox & Riedmiller 2015, section 3.4",
+    family="gradient",
+    passes="1 pass",
     signed=True,
     if_zero="no positive signal passes back through the ReLUs",
     check=lambda view: view.score(view.run(rule="guided")),

@@ -5,6 +5,9 @@ from kerasal.attribution.method import method
 
 @method(
     reference="Simonyan, Vedaldi & Zisserman 2013, section 3: w = dS_c/dI",
+    family="gradient",
+    passes="1 pass",
+    compared=False,
     signed=True,
     question="detail",
     trust="Trust it for tiny changes of the image only; it is better computed with than looked at.",

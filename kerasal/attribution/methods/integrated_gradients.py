@@ -2,22 +2,18 @@
 
 from typing import Any
 
-import numpy as np
-
-from kerasal.attribution.gaussian_blur import gaussian_blur
+from kerasal.attribution.baselines import baseline_input
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
-from kerasal.checks import check_int, refuse_mask
-from kerasal.hooks.layout import Layout
+from kerasal.attribution.method_parts import Reduction, expand_like, over_points, reduce_channels, sums_channels
+from kerasal.checks import check_int
 
 import tensorflow as tf
-
-# The blurred baseline's standard deviation, as a share of the image's longer side.
-_BLUR = 0.05
 
 
 @method(
     reference="Sundararajan, Taly & Yan 2017, equation 1",
+    family="path",
+    passes="{steps} + 1 passes",
     signed=True,
     has_sign=sums_channels,
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",
@@ -63,17 +59,17 @@ def integrated_gradients(
     """
     check_int("steps", steps)
     view = view.pin()
-    starts = [_baseline(baseline, x, number, view.layout) for number, x in enumerate(view.inputs)]
+    starts = [baseline_input(baseline, x, number, view.layout) for number, x in enumerate(view.inputs)]
     lengths = [x - start for x, start in zip(view.inputs, starts, strict=True)]
 
     def path_points(numbers):
         shares = tf.cast(numbers, tf.float32) / steps
-        return [start + _expand_like(shares, length) * length for start, length in zip(starts, lengths, strict=True)]
+        return [start + expand_like(shares, length) * length for start, length in zip(starts, lengths, strict=True)]
 
     def add(sums, numbers, gradients):
         weights = tf.where((numbers == 0) | (numbers == steps), 0.5, 1.0) / steps
         return [
-            total + tf.reduce_sum(_expand_like(weights, total) * gradient, axis=0)
+            total + tf.reduce_sum(expand_like(weights, total) * gradient, axis=0)
             for total, gradient in zip(sums, gradients, strict=True)
         ]
 
@@ -85,32 +81,3 @@ def integrated_gradients(
     change = view.score() - view.score(starts)
     total = sum(tf.reduce_sum(share, list(range(1, share.shape.rank))) for share in shares)
     return [*maps, total - change]
-
-
-def _expand_like(numbers: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Reshape (m,) numbers to (m, 1, …), so that they broadcast against (m, *x.shape)."""
-    return tf.reshape(numbers, [-1] + [1] * x.shape.rank)
-
-
-def _baseline(baseline, x: tf.Tensor, number: int, layout: Layout) -> tf.Tensor:
-    """Return the start of the path of input ``number``, which the method sees as ``x`` (N, *positions, C)."""
-    has_channels = layout.has_channels(number)
-    if isinstance(baseline, str):
-        if baseline == "blur" and layout.is_ordered(number, x):
-            return gaussian_blur(x, _BLUR)
-        raise ValueError(
-            'baseline must be a number, an array or, for inputs with an order such as images and signals, "blur", got '
-            f"{baseline!r} for an input {tuple(x.shape[1:] if has_channels else x.shape[1:-1])}."
-        )
-    refuse_mask(baseline, "baseline")
-    array = np.asarray(baseline, dtype=np.float32)
-    shape = tuple(x.shape[1:] if has_channels else x.shape[1:-1])
-    sizes = zip(array.shape[::-1], shape[::-1], strict=False)
-    fits = array.ndim <= len(shape) and all(actual in (1, needed) or needed is None for actual, needed in sizes)
-    bad = np.count_nonzero(~np.isfinite(array))
-    if not fits or bad:
-        raise ValueError(
-            f"baseline must be finite and broadcast to the input's shape {shape}, got shape {array.shape} with {bad} "
-            "non-finite values."
-        )
-    return tf.zeros_like(x) + layout.align_array(array, number)

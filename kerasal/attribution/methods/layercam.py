@@ -8,6 +8,8 @@ import tensorflow as tf
 
 @method(
     reference="Jiang, Zhang, Hou, Cheng & Wei 2021, equation 5",
+    family="cam",
+    passes="1 pass, backward to the layer",
     if_zero=NO_EVIDENCE,
     check=weighted_maps,
     question="region",

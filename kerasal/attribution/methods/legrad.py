@@ -9,6 +9,9 @@ import tensorflow as tf
 
 @method(
     reference="Bousselham et al. 2024, section 3",
+    family="attention",
+    passes="1 pass, in parts",
+    compared=False,
     check=read_block_scores,
     needs="attention",
     separate_sizes=True,

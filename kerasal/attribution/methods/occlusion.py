@@ -1,15 +1,14 @@
 """Occlusion: the drop of the score when a window of the image is covered."""
 
 import contextlib
-import dataclasses
 from typing import Any, Literal
 
 import numpy as np
 
 from kerasal.attribution.graph_bar import graph_bar
 from kerasal.attribution.method import method
-from kerasal.attribution.window_replay import window_loop
-from kerasal.attribution.window_replay.windows import Windows, fill_values, place, to_pixels
+from kerasal.attribution.window_replay.window_maps import window_maps
+from kerasal.attribution.window_replay.windows import Windows, place, to_pixels
 from kerasal.hooks.held_inputs import explained_numbers, starts_at_layer
 from kerasal.hooks.positions import channel_axes
 
@@ -58,6 +57,8 @@ def _check_inputs(view) -> None:
 
 @method(
     reference="Zeiler & Fergus 2014, section 4.2, figure 7",
+    family="perturbation",
+    passes="1 forward pass per window, in parts where possible",
     signed=True,
     has_sign=lambda options: options["measure"] == "score",
     separate_sizes=True,
@@ -126,40 +127,14 @@ def occlusion(
     if not (incremental is True or incremental is False or incremental == "auto"):
         raise ValueError(f'incremental must be "auto", True or False, got {incremental!r}.')
     _check_inputs(view)
-    # The batch size is left open, because the occluded images multiply it by the number of windows.
-    batch_size = view.inputs[0].shape[0]
-    inputs = [
-        x if batch_size is None else tf.compat.v1.placeholder_with_default(x, [None, *x.shape[1:]]) for x in view.inputs
-    ]
-    view = dataclasses.replace(view, inputs=inputs)
-    taps = (layer,) if measure == "layer" else ()
-    needs_output = {"score": None, "class": True, "layer": False}[measure]
-    clean = view.run(taps=taps, output=needs_output)
-    if measure == "class" and clean.ranking is not clean.output:  # the logits do not determine the top class
-        view = dataclasses.replace(view, settings=dataclasses.replace(view.settings, logits=False))
-        clean = view.run(taps=taps, output=needs_output)
-    if clean.output is not None:
-        clean.output.set_shape([batch_size, *clean.output.shape[1:]])
-    if layer is not None:
-        value = window_loop.strongest_map(view, clean, layer)
-    else:
-        value = (window_loop.score_drop if measure == "score" else window_loop.top_class)(view, clean)
-    return [
-        _occlusion_map(view, i, clean, value, window, stride, fill, incremental, progress) for i in range(len(inputs))
-    ]
+    return window_maps(
+        view, lambda index, x: _windows_of(view, index, x, window, stride), fill, measure, layer, incremental, progress
+    )
 
 
-def _occlusion_map(view, index, clean, value, window, stride, fill, incremental, progress) -> Any:
-    """Return the map of input ``index``, with the other inputs unchanged."""
-    images, ordered = view.inputs[index], view.layout.is_ordered(index, view.inputs[index])
-    sides = images.shape.as_list()[1:-1]
+def _windows_of(view, index: int, x: tf.Tensor, window, stride) -> Windows:
+    """Return the windows of input ``index``; tokens of a layer are covered one at a time by default."""
+    sides: Any = x.shape.as_list()[1:-1]
     alone = not any(view.layout.is_ordered(number, x) for number, x in enumerate(view.inputs))
     by_token = view.held.layer is not None and len(sides) == 1
-    windows = _windows(sides, window, stride, ordered and not by_token, alone or by_token)
-    filling = fill_values(images, fill, has_channels=view.layout.has_channels(index), ordered=ordered)
-    run, rows = window_loop.choose_runner(view, index, filling, windows, clean, incremental)
-
-    def measure_windows(numbers):
-        return value(run(numbers), tf.size(numbers))
-
-    return window_loop.map_windows(windows, rows, tf.shape(images)[0], measure_windows, progress)
+    return _windows(sides, window, stride, view.layout.is_ordered(index, x) and not by_token, alone or by_token)

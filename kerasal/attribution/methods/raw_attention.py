@@ -13,6 +13,9 @@ _REDUCTIONS = {"mean": tf.reduce_mean, "max": tf.reduce_max, "min": tf.reduce_mi
 
 @method(
     reference="Dosovitskiy et al. 2021, appendix D; Caron et al. 2021, figure 1",
+    family="attention",
+    passes="1 forward pass",
+    compared=False,
     check=last_attentions,
     needs="attention",
     separate_sizes=True,

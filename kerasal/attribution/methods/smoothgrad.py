@@ -1,7 +1,14 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 from kerasal.attribution.method import method
-from kerasal.attribution.method_parts import Reduction, over_points, reduce_channels, sums_channels
+from kerasal.attribution.method_parts import (
+    Reduction,
+    normal_noise,
+    over_points,
+    reduce_channels,
+    sums_channels,
+    value_range,
+)
 from kerasal.checks import check_int
 
 import tensorflow as tf
@@ -9,6 +16,8 @@ import tensorflow as tf
 
 @method(
     reference="Smilkov et al. 2017, section 2.1; squared: Hooker et al. 2019; variance: Adebayo et al. 2018, VarGrad",
+    family="gradient",
+    passes="{samples} passes",
     has_sign=lambda options: sums_channels(options) and not (options["squared"] or options["variance"]),
     if_zero="the gradient is the same at all samples, so its variance is 0",
     question="sensitivity",
@@ -59,11 +68,11 @@ def smoothgrad(
             "squared and variance must not both be True, since each selects a different statistic of the samples."
         )
     view = view.pin()
-    deviations = [noise * _value_range(x) for x in view.inputs]
+    deviations = [noise * value_range(x) for x in view.inputs]
 
     def noisy_copies(numbers):
         return [
-            x + deviation * _normal_noise(x, numbers, seed + number)
+            x + deviation * normal_noise(x, numbers, seed + number)
             for number, (x, deviation) in enumerate(zip(view.inputs, deviations, strict=True))
         ]
 
@@ -79,16 +88,6 @@ def smoothgrad(
     return [reduce_channels(result, channel_reduction) for result in results]
 
 
-def _normal_noise(x: tf.Tensor, numbers: tf.Tensor, seed: int) -> tf.Tensor:
-    """Return (m, 1, …) standard normal noise for any image; it depends on the seed and the sample numbers alone."""
-
-    def sample(number):
-        return tf.random.stateless_normal(tf.shape(x)[1:], (seed, number))
-
-    signature = tf.TensorSpec(x.shape[1:], tf.float32)
-    return tf.map_fn(sample, numbers, fn_output_signature=signature)[:, None]
-
-
 def _update_moments(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Tensor, variance: bool) -> list[tf.Tensor]:
     """Update a mean and, for ``variance``, a sum of squared deviations by m more values (Chan, Golub & LeVeque 1979).
 
@@ -102,8 +101,3 @@ def _update_moments(moments: list[tf.Tensor], numbers: tf.Tensor, values: tf.Ten
         squared_deviations = tf.reduce_sum(tf.square(values - mean), axis=0)
         merged.append(moments[1] + squared_deviations + tf.square(shift) * old * new / (old + new))
     return merged
-
-
-def _value_range(x: tf.Tensor) -> tf.Tensor:
-    axes = list(range(1, x.shape.rank))
-    return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 @method(
     reference="Chefer, Gur & Wolf 2021 (ICCV), equations 5 and 6, the rule of self-attention",
+    family="attention",
+    passes="1 pass",
     check=read_chains,
     needs="attention",
     separate_sizes=True,

@@ -66,8 +66,9 @@ class Attribution(ClassifierKind):
         if "progress" in job.options:
             raise ValueError("options must not include progress. Use the argument progress of batch.run.")
         super().__init__(job)
-        if job.options.get("return_gap"):
-            self.columns = {**self.columns, "gap": "float32"}
+        self.extra = self.spec.extra_name(job.options)
+        if self.extra is not None:
+            self.columns = {**self.columns, self.extra: "float32"}
         self.target = self.class_index if job.channel is None else objectives.channel(*job.channel)
 
     def prepare(self, image: np.ndarray) -> PreparedImage:
@@ -81,12 +82,12 @@ class Attribution(ClassifierKind):
         inputs = np.concatenate([item.inputs for item in prepared])
         options = {"output": self.job.output, "logits": self.job.logits, **self.job.options}
         result = getattr(attribution, self.spec.name)(self.model.keras_model, inputs, self.target, **options)
-        maps, *gaps = result if isinstance(result, tuple) else (result,)
+        maps, *extras = result if isinstance(result, tuple) else (result,)
         rows = [{} for _ in prepared] if self.job.channel else self.class_rows(self.compute_outputs(prepared))
         for row, values in zip(rows, maps, strict=True):
             row["shape"], row["map"] = np.int32(values.shape), np.asarray(values)
-        for row, gap in zip(rows, gaps[0] if gaps else (), strict=False):
-            row["gap"] = float(gap)
+        for row, value in zip(rows, extras[0] if extras else (), strict=False):
+            row[str(self.extra)] = float(value)
         return [[row] for row in rows]
 
     def draw(self, prepared: PreparedImage, rows: Sequence[dict[str, Any]]) -> np.ndarray:

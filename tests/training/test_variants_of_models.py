@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kerasal import training
-from kerasal.training import ablation
+from kerasal.training import variants as variants_file
 
 import keras
 
@@ -41,7 +41,7 @@ ASK = {"epochs": 4, "batch_size": 20, "learning_rate": 0.1, "progress": False}
 @pytest.mark.slow
 def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path, monkeypatch):
     variants = {"wide": _builder(8), "the same": _builder(8), "no image": _blind}
-    train, calls = ablation.train, []
+    train, calls = variants.train, []
 
     def stop(*arguments, **options):
         calls.append(arguments)
@@ -49,14 +49,14 @@ def test_the_table_tells_what_a_layer_is_worth_also_after_a_stop(data, tmp_path,
             raise KeyboardInterrupt
         return train(*arguments, **options)
 
-    monkeypatch.setattr(ablation, "train", stop)
+    monkeypatch.setattr(variants_file, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         training.ablate(variants, *data, tmp_path, **ASK)
-    stopped = pd.read_csv(tmp_path / ablation.TABLE)
+    stopped = pd.read_csv(tmp_path / variants.TABLE)
     assert stopped["variant"].tolist() == ["wide", "the same"]
     table = training.ablate(variants, *data, tmp_path, **ASK)
     pd.testing.assert_frame_equal(table[:2], stopped)  # the seconds too: they did not train again
-    pd.testing.assert_frame_equal(table, pd.read_csv(tmp_path / ablation.TABLE))
+    pd.testing.assert_frame_equal(table, pd.read_csv(tmp_path / variants.TABLE))
     wide, same, blind = table.to_dict("records")
     assert (wide["parameters"], blind["parameters"]) == (8 * 28 + 27, 108 * 3 + 3)
     assert (wide["train_error"], wide["test_error"]) == (same["train_error"], same["test_error"])

@@ -12,11 +12,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kerasal.attribution.graph_bar import advance_bar
-from kerasal.attribution.window_replay.windows import fill_values
+from kerasal.attribution.perturbation.estimation import Estimator, Sampling, estimate
+from kerasal.attribution.perturbation.masked_scores import MaskedInput
 from kerasal.checks import check_int
-from kerasal.hooks.model_inputs import chunk_size
-from kerasal.hooks.view import View
 
 import tensorflow as tf
 
@@ -57,9 +55,15 @@ class RandomMasks:
 
 
 def make_masks(
-    sides: Sequence[int], cells: int | tuple[int, ...] | None, probability: float, seed: int, *, ordered: bool = True
+    sides: Sequence[int],
+    cells: int | tuple[int, ...] | None,
+    probability: float,
+    seed: int,
+    *,
+    ordered: bool = True,
+    most: int = _MOST_CELLS,
 ) -> RandomMasks:
-    """Return the masks of an input with these ``sides``; by default of 16 cells per side, of at least 4 positions each.
+    """Return the masks of an input with these ``sides``; by default of ``most`` cells per side, of 4 positions or more.
 
     Raises:
         ValueError: ``cells`` is not a positive integer, or one per side; a side has fewer positions than cells; or
@@ -70,7 +74,7 @@ def make_masks(
     if not ordered:
         counts = list(sides)
     elif cells is None:
-        counts = [max(1, min(_MOST_CELLS, side // _LEAST_POSITIONS)) for side in sides]
+        counts = [max(1, min(most, side // _LEAST_POSITIONS)) for side in sides]
     elif isinstance(cells, tuple):
         if len(cells) != len(sides):
             raise ValueError(f"cells must be an integer or one for each of the {len(sides)} sides, got {cells}.")
@@ -82,52 +86,53 @@ def make_masks(
     return RandomMasks(tuple(sides), tuple(counts), probability, seed, ordered)
 
 
-def masked_means(view: View, index: int, masks: RandomMasks, samples: int, fill: Any, bar: bool) -> tuple:
-    """Return two means over the scores of input ``index`` under ``samples`` masks, as float64 tensors.
+def masks_of(masked: MaskedInput, cells: Any, probability: float, seed: int, *, most: int = _MOST_CELLS) -> RandomMasks:
+    """Return the masks of an input of a view; each gets masks of its own, and each token a cell."""
+    ordered = masked.view.layout.is_ordered(masked.index, masked.x) and not masked.is_tokens
+    return make_masks(masked.sides, cells, probability, seed + masked.index, ordered=ordered, most=most)
 
-    The first, (N, *sides), is the mean score of the masked inputs weighted by their masks: how high the score is where
-    a position is kept; NaN where no mask keeps it. The second, (N,), is the mean score. The target of the view must
-    be the same at all masks (``View.pin``).
+
+def estimate_means(
+    masked: MaskedInput, masks: RandomMasks, sampling: Sampling, subtract_mean: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the mean scores of masked inputs weighted by their masks, and the standard error, float32 (N, *sides).
+
+    A value tells how high the score is where a position is kept. ``subtract_mean`` subtracts the mean score of all
+    masked inputs; a position that no mask keeps gets 0.
     """
-    x = view.inputs[index]
-    filling = fill_values(x, fill, has_channels=view.layout.has_channels(index), ordered=masks.ordered)
-    rows = tf.shape(x)[0]
-    # A target that may depend on the batch, or a stateful layer, sees one mask at a time.
-    chunk = tf.maximum(1, chunk_size(view.inputs) // rows) if view.repeatable else 1
+    sides = masks.sides
 
-    def body(start, weighted, kept, total):
-        numbers = tf.range(start, tf.minimum(start + chunk, samples))
-        count = tf.size(numbers)
-        drawn = masks.draw(numbers)
-        masked = filling + tf.reshape(drawn, [-1, 1, *masks.sides, 1]) * (x - filling)
-        scores = tf.cast(tf.reshape(_scores(view, index, masked, count), [count, rows]), tf.float64)
+    def zeros(groups):
+        weighted = tf.zeros([groups, masked.rows, *sides], tf.float64)
+        weighted = tf.ensure_shape(weighted, [groups, None, *sides])
+        total = tf.ensure_shape(tf.zeros([groups, masked.rows], tf.float64), [groups, None])
+        return {
+            "weighted": weighted,
+            "kept": tf.zeros([groups, *sides], tf.float64),
+            "total": total,
+            "count": tf.zeros([groups], tf.float64),
+        }
+
+    def add(drawn, scores, member):
         drawn = tf.cast(drawn, tf.float64)
-        weighted += tf.tensordot(scores, drawn, [[0], [0]])
-        total += tf.reduce_sum(scores, axis=0)
-        total = advance_bar(total, count * rows) if bar else total
-        return start + chunk, weighted, kept + tf.reduce_sum(drawn, axis=0), total
+        each = member[:, :, None] * scores[:, None]
+        return {
+            "weighted": tf.tensordot(each, drawn, [[0], [0]]),
+            "kept": tf.tensordot(member, drawn, [[0], [0]]),
+            "total": tf.reduce_sum(each, axis=0),
+            "count": tf.reduce_sum(member, axis=0),
+        }
 
-    start = tf.zeros([rows, *masks.sides], tf.float64), tf.zeros(masks.sides, tf.float64), tf.zeros([rows], tf.float64)
-    sides = tf.TensorShape(masks.sides)
-    shapes = tf.TensorShape([]), tf.TensorShape([None]).concatenate(sides), sides, tf.TensorShape([None])
-    # Sequential, because parallel iterations need the memory of several passes.
-    _, weighted, kept, total = tf.while_loop(
-        lambda start, *_: start < samples, body, (0, *start), shape_invariants=shapes, parallel_iterations=1
-    )
-    return weighted / kept, total / samples
+    def solve(sums):
+        means = tf.math.divide_no_nan(sums["weighted"], sums["kept"])
+        if not subtract_mean:
+            return means
+        overall = tf.math.divide_no_nan(sums["total"], sums["count"])
+        return tf.where(sums["kept"] > 0, means - tf.reshape(overall, [-1, *[1] * len(sides)]), tf.zeros_like(means))
 
-
-def _scores(view: View, index: int, masked: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Return the scores of masked inputs (m, N, …), which are run as a batch of m · N, the other inputs unchanged."""
-    inputs = list(view.inputs)
-    if not view.repeatable:
-        inputs[index] = tf.ensure_shape(masked[0], inputs[index].shape)
-        return view.score(inputs)
-    inputs = [tf.tile(x, [count, *[1] * (x.shape.rank - 1)]) for x in inputs]
-    inputs[index] = tf.reshape(masked, tf.shape(inputs[index]))
-    for x, original in zip(inputs, view.inputs, strict=True):
-        x.set_shape([None, *original.shape[1:]])
-    return view.repeat(count).score(inputs)
+    estimator = Estimator(masks.draw, lambda drawn: drawn, zeros, add, solve, sides)
+    values, errors = estimate(masked, estimator, sampling)
+    return tf.cast(values, tf.float32), tf.cast(errors, tf.float32)
 
 
 def _interpolation(side: int, cells: int, uniform: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,13 @@
+"""The perturbation engine: parts of an input are covered at random, and a map is estimated from the scores.
+
+    regions or smooth masks → masked inputs → scores, in batches → sums → map, with its standard error
+
+* ``random_masks``: the smooth masks of RISE. ``partition``: a partition of the input's positions, whose parts are
+    covered.
+* ``masked_scores``: the scores of masked inputs, several at a time.
+* ``estimation``: the loop over samples, which adds up sums and may stop early.
+* ``coalitions``, ``regression``: which regions are kept in a sample, and linear models of the score.
+
+Everything that is random depends on the seed and the number of the sample alone. The loops draw what they need, so that
+memory does not grow with the number of samples.
+"""

@@ -1,0 +1,107 @@
+"""A partition of an input's positions into regions, which perturbation methods cover as a whole."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasal.checks import check_int
+
+import tensorflow as tf
+
+# The default number of cells along each side, by the number of axes; and the fewest positions in a cell.
+_CELLS, _LEAST_POSITIONS = {1: 24, 2: 7, 3: 4}, 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Regions:
+    """The number of the region of each position, int32 (*positions): 0 to ``count`` - 1.
+
+    ``block`` holds the sides of the regions if all are blocks of equal size, in the order of their positions.
+    """
+
+    labels: np.ndarray
+    count: int
+    block: tuple[int, ...] | None = None
+
+    def masks(self, kept: tf.Tensor) -> tf.Tensor:
+        """Return masks (m, *positions) from the value of each region, (m, regions)."""
+        masks = tf.gather(tf.cast(kept, tf.float32), tf.constant(self.labels.ravel()), axis=1)
+        return tf.reshape(masks, [-1, *self.labels.shape])
+
+    def spread(self, values: tf.Tensor) -> tf.Tensor:
+        """Return maps (N, *positions) in which each position has the value of its region, from (N, regions)."""
+        return tf.cast(self.masks(values), tf.float32)
+
+
+def make_regions(
+    sides: Sequence[int],
+    cells: int | tuple[int, ...] | None = None,
+    segments: Any = None,
+    *,
+    ordered: bool = True,
+    by_position: bool = False,
+) -> Regions:
+    """Return the regions of an input with these ``sides``: blocks of a grid, or ``segments``.
+
+    By default there are 7 × 7 blocks in an image, 24 in a signal and 4 per side in a volume, of two positions or more
+    per side. If the input is not ``ordered``, as features, or ``by_position`` is set, as for tokens, each
+    position is a region by itself.
+
+    Args:
+        sides: the number of positions along each axis.
+        cells: number of blocks along each side, or one number per axis; the sides of blocks differ by at most one.
+        segments: the number of the region of each position, integers (*positions), in place of blocks. Any numbers;
+            equal ones are one region.
+        ordered: whether neighbors belong together.
+        by_position: whether each position is a region unless ``cells`` or ``segments`` say otherwise.
+
+    Raises:
+        ValueError: both ``cells`` and ``segments`` are set; ``cells`` is not a positive integer or one per side, or
+            more than a side has positions; ``segments`` are no integers, have another shape than the positions, or hold
+            a single region.
+    """
+    if segments is not None:
+        if cells is not None:
+            raise ValueError(f"cells must be None where segments are passed, got {cells}. Pass one of the two.")
+        return _read_segments(sides, segments)
+    if cells is None and (by_position or not ordered):
+        counts = list(sides)
+    elif cells is None:
+        usual = _CELLS.get(len(sides), 3)
+        counts = [max(1, min(usual, side // _LEAST_POSITIONS)) for side in sides]
+    elif isinstance(cells, tuple):
+        if len(cells) != len(sides):
+            raise ValueError(f"cells must be an integer or one for each of the {len(sides)} sides, got {cells}.")
+        counts = [check_int(f"cells[{axis}]", count) for axis, count in enumerate(cells)]
+    else:
+        counts = [check_int("cells", cells, none="None")] * len(sides)
+    if any(count > side for count, side in zip(counts, sides, strict=True)):
+        raise ValueError(
+            f"cells must be at most the sides of the input, {' × '.join(map(str, sides))}, got {cells}. "
+            "There cannot be more regions than positions."
+        )
+    labels = np.zeros([1] * len(sides), np.int32)
+    for axis, (side, count) in enumerate(zip(sides, counts, strict=True)):
+        places = np.arange(side, dtype=np.int32) * count // side
+        labels = labels * count + places.reshape([-1 if other == axis else 1 for other in range(len(sides))])
+    equal = all(side % count == 0 for side, count in zip(sides, counts, strict=True))
+    block = tuple(side // count for side, count in zip(sides, counts, strict=True))
+    return Regions(labels, math.prod(counts), block if equal else None)
+
+
+def _read_segments(sides: Sequence[int], segments: Any) -> Regions:
+    array = np.asarray(segments)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"segments must be integers, the number of the region of each position, got {array.dtype}.")
+    if array.shape != tuple(sides):
+        raise ValueError(
+            f"segments must have the positions of the input, {' × '.join(map(str, sides))}, got shape {array.shape}. "
+            "Segments of a photo must be resized with it, without mixing numbers (nearest neighbor)."
+        )
+    numbers, labels = np.unique(array, return_inverse=True)
+    if len(numbers) < 2:
+        raise ValueError(f"segments must hold at least two regions, got {len(numbers)}.")
+    return Regions(labels.reshape(array.shape).astype(np.int32), len(numbers))

@@ -183,7 +183,8 @@ def make_table() -> str:
         layer = f"{facts.last_layer}, {' × '.join(map(str, facts.last_grid))}" if facts.last_layer else "–"
         cells = [kind, layer]
         for names in groups.values():
-            found = list(dict.fromkeys(note_of(results[name][row], facts) for name in names if results[name][row]))
+            reasons = [results[name][row] for name in names]
+            found = list(dict.fromkeys(note_of(reason, facts) for reason in reasons if reason))
             notes += [note for note in found if note not in notes]
             numbers = ", ".join(str(notes.index(note) + 1) for note in found)
             cells.append(f"no [{numbers}]" if found else "yes")

@@ -39,7 +39,7 @@ def model_file(make_model, tmp_path):
 
 def test_commands_methods_and_options(complete):
     assert complete("kerasal fea") == ["feature-maps"]
-    assert complete("kerasal attribute grad") == ["gradcam", "gradcam_plus_plus", "gradient_x_input"]
+    assert complete("kerasal attribute gradc") == ["gradcam", "gradcam_plus_plus"]
     assert complete("kerasal attribute gradcam --model-o") == ["--model-output", "--model-option"]
     assert complete("kerasal maximize m.keras --preset ") == ["simonyan", "tang", "channel", "olah", "smooth"]
     assert complete("kerasal gaze train --recipe gaze") == ["gaze", "gaze_tune"]

@@ -139,7 +139,7 @@ def test_a_comparison_outlines_the_region(models, monkeypatch):
     shown = model.show(images.read(models / "photo.png"))
     mask = np.zeros((8, 12), bool)
     mask[2:6, 3:9] = True
-    comparison = attribution.compare_methods(model.keras_model, shown, objectives.region(mask, 1))
+    comparison = attribution.compare_methods(model.keras_model, shown, objectives.region(mask, 1), methods="all")
     for picture in (comparison.picture, comparison.views[0].over):
         assert picture.shape == (149, 224, 3)
         assert (picture[38, 60:160] == 255).all() and (picture[36, 60:160] == 0).all()  # the upper edge, at 2 / 8

@@ -34,6 +34,7 @@ def hsic(
     fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
     bandwidth: float | Literal["median distance", "median score"] = "median distance",
     layer: str | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
     seed: int = 0,
     progress: bool = False,
 ):
@@ -59,6 +60,8 @@ def hsic(
             (the median absolute difference of two samples whose scores differ) or "median score" (the median score, as
             in the authors' code, for scores that are probabilities).
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
+        precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that have
+            it, .7 × for SqueezeNet, at an error of about 1 % of the score; not in exports.
         seed: seed of the samples, which are the same for every image of a batch.
         progress: show a progress bar.
 
@@ -75,7 +78,7 @@ def hsic(
     if not isinstance(bandwidth, str) and not bandwidth > 0:
         raise ValueError(f"bandwidth must be a positive number or the name of one, got {bandwidth!r}.")
     maps = []
-    for masked in masked_inputs(view, fill):
+    for masked in masked_inputs(view, fill, precision):
         regions = regions_of(masked, cells, segments)
         kept = _presence(samples, regions.count, seed + masked.index)
 

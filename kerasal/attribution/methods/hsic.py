@@ -60,8 +60,8 @@ def hsic(
             (the median absolute difference of two samples whose scores differ) or "median score" (the median score, as
             in the authors' code, for scores that are probabilities).
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
-        precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that have
-            it, .7 × for SqueezeNet, at an error of about 1 % of the score; not in exports.
+        precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that
+            have it, .7 × for SqueezeNet, at an error of about 1 % of the score; not in exports.
         seed: seed of the samples, which are the same for every image of a batch.
         progress: show a progress bar.
 

@@ -79,6 +79,6 @@ def _drops(masked: MaskedInput, regions: Regions, bar: bool) -> tf.Tensor:
     """Return the drop of the score for each region, (N, regions)."""
 
     def draw(numbers):
-        return regions.masks(1 - tf.one_hot(numbers, regions.count))
+        return regions.masks(tf.one_hot(numbers, regions.count) == 0)
 
     return tf.transpose(masked.clean_scores() - all_scores(masked, regions.count, draw, bar))

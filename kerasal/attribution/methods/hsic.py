@@ -83,7 +83,7 @@ def hsic(
         kept = _presence(samples, regions.count, seed + masked.index)
 
         def draw(numbers, regions=regions, kept=kept):
-            return regions.masks(tf.gather(kept, numbers))
+            return regions.masks(tf.gather(kept, numbers) > 0)
 
         scores = tf.transpose(all_scores(masked, samples, draw, progress))
         centered = tf.cast(kept, tf.float64)

@@ -142,7 +142,7 @@ def _shapley_values(
     if not (coalitions.drawn_weight and drawn):
         values = solve({name: value[0] for name, value in zeros(1).items()})
         return values, tf.zeros_like(values)
-    estimator = Estimator(coalitions.draw, regions.masks, zeros, add, solve, (regions.count,))
+    estimator = Estimator(coalitions.draw, lambda kept: regions.masks(kept > 0), zeros, add, solve, (regions.count,))
     return estimate(masked, estimator, read_sampling(drawn, tolerance, bar, needs_error=needs_error))
 
 
@@ -157,7 +157,7 @@ def _listed_sums(masked: MaskedInput, regions: Regions, coalitions: Coalitions, 
 
     estimator = Estimator(
         lambda numbers: tf.gather(rows, numbers),
-        lambda drawn: regions.masks(drawn[:, :-1]),
+        lambda drawn: regions.masks(drawn[:, :-1] > 0),
         lambda groups: no_sums(groups, masked.rows, regions.count),
         add,
         lambda sums: sums["value"],

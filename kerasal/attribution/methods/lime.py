@@ -119,7 +119,7 @@ def _estimator(masked, regions, kernel_width: float, penalty: float, seed: int) 
 
     return Estimator(
         draw,
-        regions.masks,
+        lambda kept: regions.masks(kept > 0),
         lambda groups: no_sums(groups, masked.rows, count),
         add,
         lambda sums: ridge(sums, penalty),

@@ -24,7 +24,7 @@ class Estimator:
 
     Attributes:
         draw: ``draw(numbers)`` returns what is drawn for the samples with these numbers, (m, …).
-        masks: ``masks(drawn)`` returns their masks in 0..1, (m, *positions).
+        masks: ``masks(drawn)`` returns their masks, (m, *positions), as ``MaskedInput.scores`` takes them.
         zeros: the sums of no samples, a dictionary of float64 tensors whose first axis holds groups: ``zeros(groups)``.
         add: ``add(drawn, scores (m, N), member (m, groups))`` returns the sums of these samples; ``member`` is 1 for
             the group of a sample.

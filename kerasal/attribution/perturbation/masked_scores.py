@@ -55,13 +55,17 @@ class MaskedInput:
         return tf.maximum(1, TIMES_MORE * chunk_size(self.view.inputs) // self.rows)
 
     def scores(self, masks: tf.Tensor) -> tf.Tensor:
-        """Return the scores under masks (m, *positions) in 0..1 for all inputs, as float64 (m, N).
+        """Return the scores under masks (m, *positions) for all inputs, as float64 (m, N).
 
-        Where a mask is 1, the input is kept to the last bit; the other inputs of the model are unchanged.
+        Masks are True where the input is kept to the last bit, or numbers in 0..1, its share in the mean with the
+        filling. The other inputs of the model are unchanged.
         """
         count = tf.shape(masks)[0]
         masks = tf.expand_dims(tf.expand_dims(masks, 1), -1)
-        masked = masks * self.x + (1 - masks) * self.filling
+        if masks.dtype == tf.bool:
+            masked = tf.where(masks, self.x, self.filling)
+        else:
+            masked = self.filling + masks * (self.x - self.filling)
         return tf.cast(tf.reshape(self._run(masked, count), [count, self.rows]), tf.float64)
 
     def filled_scores(self) -> tf.Tensor:

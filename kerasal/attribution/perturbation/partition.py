@@ -27,13 +27,13 @@ class Regions:
     block: tuple[int, ...] | None = None
 
     def masks(self, kept: tf.Tensor) -> tf.Tensor:
-        """Return masks (m, *positions) from the value of each region, (m, regions)."""
-        masks = tf.gather(tf.cast(kept, tf.float32), tf.constant(self.labels.ravel()), axis=1)
+        """Return masks (m, *positions) from the value of each region, (m, regions), of the same type."""
+        masks = tf.gather(kept, tf.constant(self.labels.ravel()), axis=1)
         return tf.reshape(masks, [-1, *self.labels.shape])
 
     def spread(self, values: tf.Tensor) -> tf.Tensor:
         """Return maps (N, *positions) in which each position has the value of its region, from (N, regions)."""
-        return tf.cast(self.masks(values), tf.float32)
+        return self.masks(tf.cast(values, tf.float32))
 
 
 def make_regions(

@@ -47,7 +47,7 @@ import importlib
 
 from kerasal import _keras as _keras
 from kerasal.attribution.attention_weights import attention
-from kerasal.attribution.map_notes import ZeroMap
+from kerasal.attribution.map_notes import ToleranceNotReached, ZeroMap
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_comparison import MethodComparison, compare_methods
 from kerasal.attribution.methods.ablation import ablation
@@ -94,6 +94,7 @@ from kerasal.names import unknown_name_message
 
 __all__ = [
     "MethodComparison",
+    "ToleranceNotReached",
     "ZeroMap",
     "ablation",
     "ablationcam",

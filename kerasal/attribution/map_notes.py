@@ -74,6 +74,23 @@ class ZeroMap(UserWarning):
         )
 
 
+class ToleranceNotReached(UserWarning):
+    """A map whose standard error is above the tolerance after all samples."""
+
+
+def warn_of_tolerance(name: str, tolerance: float, errors: Sequence[np.ndarray]) -> None:
+    """Warn if a standard error, as a share of the largest value of its map, is above the tolerance."""
+    largest = max(float(np.max(error)) for error in errors)
+    if largest > tolerance:
+        warnings.warn(
+            ToleranceNotReached(
+                f"{name} reached a standard error of {largest:.2g}, not the tolerance of {tolerance:.2g}. "
+                "Pass more samples, or trust only what is much larger than the error."
+            ),
+            stacklevel=4,
+        )
+
+
 def warn_of_zero_maps(
     spec,
     maps: list[np.ndarray],

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasal.attribution.compiled import CompiledMethod
-from kerasal.attribution.map_notes import attach_notes, warn_of_zero_maps
+from kerasal.attribution.map_notes import attach_notes, warn_of_tolerance, warn_of_zero_maps
 from kerasal.attribution.method_facts import MethodSpec
 from kerasal.checks import check_int
 from kerasal.hooks.held_inputs import explain_inputs
@@ -122,6 +122,9 @@ def method(*, reference: str, signed: bool = False, **special: Any) -> Callable[
 def _run_method(spec, model, inputs, target, output, logits, batch_size, method_options) -> Any:
     """Check the arguments, run the graph in batches and return the maps: the body of every public method."""
     options = _complete_options(spec, method_options)
+    shows_error = options.get("return_error", True)
+    if options.get("tolerance") is not None:
+        options["return_error"] = True  # to warn if the tolerance is not reached
     if not isinstance(logits, (bool, np.bool_)):
         raise TypeError(f"logits must be True or False, got {logits!r}.")
     arrays = conform(model, inputs, any_size=spec.any_size, integers=True)
@@ -149,6 +152,9 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
     maps = [attach_notes(array, trace.notes, place) for place, array in enumerate(maps)]
     if spec.finish:
         maps = [spec.finish(array, options) for array in maps]
+    if options.get("tolerance") is not None:
+        warn_of_tolerance(spec.name, options["tolerance"], extras)
+        extras = extras if shows_error else []
     warn_of_zero_maps(spec, maps, explained, model, objective, arrays, settings, batch_size)
     if explained is None:
         shown = maps[0]

@@ -56,8 +56,8 @@ def explained_numbers(model, arrays: Sequence[Any], *, with_positions: bool = Fa
     if not floating:
         raise ValueError(
             f"inputs of {model.name!r} must hold floating-point values, but all are integers, which have no gradient. "
-            f"Attribute to the layer that converts them: layer={_converting_layer(model)!r} of a gradient method or of "
-            "occlusion."
+            f"Attribute to the layer that converts them: layer={_converting_layer(model)!r} of a gradient or "
+            "perturbation method."
         )
     placed = [number for number in floating if len(arrays[number].shape) > 2]
     return placed if with_positions and placed else floating

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasal.checks import is_int
+
 import keras
 import tensorflow as tf
 
@@ -29,7 +31,7 @@ class FunctionCall(keras.layers.Layer):
         return (input_shape[0], *self._row_shape)
 
     def _run(self, x: np.ndarray) -> np.ndarray:
-        values = np.asarray(_single_output(self._function(x)), np.float32)
+        values = np.asarray(_single_output(self._function(np.array(x))), np.float32)  # it may write into its copy
         if values.shape != (len(x), *self._row_shape):
             raise ValueError(
                 f"function must return an array {(len(x), *self._row_shape)} for {len(x)} inputs, got {values.shape}."
@@ -49,9 +51,14 @@ def from_function(function: Callable, input_shape: Sequence[int], *, name: str =
         name: name of the model.
 
     Raises:
-        ValueError: the function does not return an array with a row per input.
+        ValueError: ``input_shape`` holds no positive integers, or the function does not return a row per input.
     """
-    shape = tuple(input_shape)
+    shape = tuple(input_shape) if isinstance(input_shape, Sequence) else ()
+    if not shape or not all(is_int(size) and size > 0 for size in shape):
+        raise ValueError(
+            "input_shape must hold positive integers without the batch axis, such as (224, 224, 3), got "
+            f"{input_shape!r}."
+        )
     zeros = np.zeros((2, *shape), np.float32)
     values = np.asarray(_single_output(function(tf.constant(zeros) if _runs_in_graphs(function) else zeros)))
     if values.ndim < 1 or len(values) != 2 or values.dtype.kind not in "fiub":

@@ -212,6 +212,6 @@ def test_a_model_of_bytes_is_explained_behind_its_rescaling():
     hidden = L.Conv2D(4, 3)(L.Rescaling(1 / 255, name="rescaling")(inputs))
     model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(hidden)))
     images = RNG.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
-    with pytest.raises(ValueError, match="converts them: layer='rescaling' of a gradient method"):
+    with pytest.raises(ValueError, match="converts them: layer='rescaling' of a gradient or perturbation method"):
         attribution.class_saliency(model, images, 0)
     assert attribution.class_saliency(model, images, 0, layer="rescaling").shape == (2, 8, 8)

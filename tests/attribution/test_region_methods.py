@@ -238,6 +238,7 @@ def test_segments_are_regions_of_any_form(name, network):
     [
         ("lime", {"samples": 0}, r"samples must be a positive integer, got 0"),
         ("rise", {"samples": 9, "return_error": True}, r"samples must be at least 10 for a standard error, got 9"),
+        ("lime", {"cells": 4, "samples": 16}, r"samples must be more than the 16 regions.*got 16"),
         ("rise", {"tolerance": 0.0}, r"tolerance must be a positive number or None, got 0.0"),
         ("lime", {"cells": 10}, r"cells must be at most the sides of the input, 9 × 8, got 10.*more regions than pos"),
         ("lime", {"cells": (2, 2, 2)}, r"cells must be an integer or one for each of the 2 sides"),
@@ -291,3 +292,24 @@ def test_blocks_are_ablated_in_parts_as_in_whole_passes(cells, network):
             covered = np.where((labels == region)[..., None], image.mean((0, 1)), image)
             drop = clean - np.asarray(network(covered[None]))[0, 1]
             np.testing.assert_allclose(values[labels == region], drop, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", (*REGION_METHODS, "rise", "drise"))
+def test_a_score_that_does_not_depend_on_the_input_gets_0_and_a_warning(name):
+    model = model_of(lambda x: 0 * keras.ops.sum(x, axis=1) + 0.3)
+    options = {} if name in ("ablation", "kernel_shap", "sobol") else {"samples": 60}
+    with pytest.warns(attribution.ZeroMap):
+        maps = getattr(attribution, name)(model, FEATURES, 0, **options)
+    assert not maps.any()
+
+
+def test_a_tolerance_that_is_not_reached_is_a_warning(additive):
+    message = "rise reached a standard error of .*not the tolerance of 1e-05"
+    with pytest.warns(attribution.ToleranceNotReached, match=message):
+        maps = attribution.rise(additive, FEATURES, 0, samples=50, tolerance=1e-5)
+    assert isinstance(maps, np.ndarray)
+
+
+def test_cells_of_features_are_single_features(additive):
+    with pytest.raises(ValueError, match="cells must be None for features and tokens, each of which is a cell, got 3"):
+        attribution.rise(additive, FEATURES, 0, cells=3)

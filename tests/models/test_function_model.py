@@ -82,3 +82,18 @@ def test_a_function_that_later_returns_another_number_of_rows_is_refused():
     model = from_function(lambda x: np.zeros((min(len(x), 2), 3)), (6, 7, 2))
     with pytest.raises(Exception, match=r"function must return an array \(3, 3\) for 3 inputs, got \(2, 3\)"):
         model(INPUTS)
+
+
+def test_a_function_may_write_into_its_argument():
+    def double(x):
+        x *= 2
+        return x.sum(axis=(1, 2, 3))
+
+    drops = attribution.ablation(from_function(double, (6, 7, 2)), INPUTS, 0, cells=(6, 7))
+    np.testing.assert_allclose(drops, 2 * INPUTS.sum(axis=3), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [4, (None, 4), (), (0, 3)])
+def test_another_input_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="input_shape must hold positive integers without the batch axis"):
+        from_function(linear, shape)

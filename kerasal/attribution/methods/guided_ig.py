@@ -22,7 +22,7 @@ _CLOSE = 1e-9
     if_zero="the image equals its baseline, or nothing on the path between them affects the score",
     question="contribution",
     compared=False,
-    trust="Trust it over integrated_gradients where that is noisy; it depends on the baseline image, too.",
+    trust="Trust its places over integrated_gradients where that is noisy, but not its sum; see the gap.",
     at_layer=True,
 )
 def guided_ig(

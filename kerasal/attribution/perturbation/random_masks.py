@@ -72,6 +72,8 @@ def make_masks(
     if not 0 < probability < 1:
         raise ValueError(f"probability must be a number above 0 and below 1, got {probability!r}.")
     if not ordered:
+        if cells not in (None, tuple(sides)) and [cells] * len(sides) != list(sides):
+            raise ValueError(f"cells must be None for features and tokens, each of which is a cell, got {cells}.")
         counts = list(sides)
     elif cells is None:
         counts = [max(1, min(most, side // _LEAST_POSITIONS)) for side in sides]
@@ -89,6 +91,8 @@ def make_masks(
 def masks_of(masked: MaskedInput, cells: Any, probability: float, seed: int, *, most: int = _MOST_CELLS) -> RandomMasks:
     """Return the masks of an input of a view; each gets masks of its own, and each token a cell."""
     ordered = masked.view.layout.is_ordered(masked.index, masked.x) and not masked.is_tokens
+    if not ordered and any(masked.view.layout.is_ordered(number, x) for number, x in enumerate(masked.view.inputs)):
+        cells = None  # of features beside an image
     return make_masks(masked.sides, cells, probability, seed + masked.index, ordered=ordered, most=most)
 
 

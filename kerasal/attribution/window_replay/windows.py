@@ -102,7 +102,7 @@ def fill_values(x: tf.Tensor, fill: Any, *, has_channels: bool = True, ordered: 
         values = np.asarray(fill, dtype=np.float32)
         np.broadcast_to(values, shape)
     except (TypeError, ValueError):
-        actual = f"shape {np.shape(fill)}" if isinstance(fill, (np.ndarray, list, tuple)) else repr(fill)
+        actual = f"shape {fill.shape}" if isinstance(fill, np.ndarray) else repr(fill)
         axes = "(H, W, C) = " if len(shape) == 3 and has_channels else ""
         raise ValueError(
             f'fill must be a number, "mean", "blur" or an array that broadcasts to {axes}{shape}, got {actual}.'

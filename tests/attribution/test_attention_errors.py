@@ -192,6 +192,7 @@ def test_a_target_before_all_attentions_is_an_error(transformers):
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.quick("attention_rollout")
 def test_a_grid_that_is_not_that_of_the_graph_is_an_error(name, transformers):
     model, images, method = transformers.transformer(), transformers.images(), getattr(attribution, name)
     for grid in ((6, 4), 4, (2, 12), (4,)):

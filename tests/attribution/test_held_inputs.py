@@ -62,6 +62,7 @@ def test_tokens_are_explained_as_the_input_of_the_part_behind_their_embedding(re
 
 
 @pytest.mark.parametrize("name", AT_LAYER)
+@pytest.mark.quick("input_gradient", "occlusion", "lime", "deeplift")
 def test_every_token_belongs_to_its_own_row_of_a_batch(reader, name):
     model, _ = reader
     method = getattr(attribution, name)

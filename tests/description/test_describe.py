@@ -99,6 +99,7 @@ def test_each_verdict_is_that_of_the_method(kind):
     for name in attribution.list_methods():
         try:
             output = {"output": model.output_names[0]} if kind == "two_outputs" else {}
+            output |= {"samples": 100} if "samples" in attribution.method_spec(name).options else {}
             attribution.method_function(name)(model, inputs if len(inputs) > 1 else inputs[0], 0, **output)
             reason = ""
         except ValueError as error:
@@ -117,7 +118,8 @@ def test_methods_on_a_model_of_tokens_work_at_its_embedding():
         spec, reason = attribution.method_spec(name), described.methods[name]
         assert bool(reason) != spec.at_layer, name
         if spec.at_layer:
-            attribution.method_function(name)(model, np.ones((1, 9)), 0, layer="embedding")
+            few = {"samples": 20} if "samples" in spec.options else {}
+            attribution.method_function(name)(model, np.ones((1, 9)), 0, layer="embedding", **few)
         else:
             with pytest.raises(ValueError, match="all are integers, which have no gradient"):
                 attribution.method_function(name)(model, np.ones((1, 9)), 0)

@@ -21,6 +21,7 @@ class _Huge(keras.layers.Layer):
         return tf.reduce_sum(tf.exp(x[..., None] * tf.random.uniform((2**47,))), axis=-1)
 
 
+@pytest.mark.slow
 def test_inputs_larger_than_memory_say_so():
     x = keras.Input((4, 5, 6, 1))
     model = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(_Huge()(x))))

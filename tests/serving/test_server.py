@@ -63,6 +63,7 @@ def test_without_a_server_it_says_what_to_install(export, installed):
     assert _serve(export / "digits", "--dry-run").stdout.startswith("docker run --rm -p 127.0.0.1:8501:8501")
 
 
+@pytest.mark.slow
 def test_docker_is_used_where_the_image_is(export, installed):
     installed("docker")
     done = _serve(export, "--name", "letters", "--port", 9000)
@@ -72,6 +73,7 @@ def test_docker_is_used_where_the_image_is(export, installed):
     assert "http://127.0.0.1:9000/v1/models/letters:predict" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_image_is_downloaded(export, installed):
     installed("docker", fails_on="image inspect")
     done = _serve(export / "digits")

@@ -211,3 +211,11 @@ def test_calls_beside_those_of_other_packages_exist(code):
 def test_the_readme_is_short():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.encode()) <= 8_000 and text.count("\n") <= 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/pages/index.md", "docs/pages/comparison.md"])
+def test_the_number_of_methods_is_that_of_the_library(page):
+    from kerasal import attribution
+
+    numbers = re.findall(r"\b(\d+) (?:attribution )?methods\b", (ROOT / page).read_text(encoding="utf-8"))
+    assert numbers and set(numbers) == {str(len(attribution.list_methods()))}

@@ -60,7 +60,7 @@ def drise(
         subtract_mean: subtract the mean score of all masked images, so that 0 is a part that makes no difference; False
             returns the values of the paper, the mean score of the images in which a part is kept.
         precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that
-            have it, .7 × for SqueezeNet, with 8 significant bits; not in exports.
+            have it, .6 × for SqueezeNet, with 8 significant bits; not in exports.
         seed: seed of the masks, which are the same for every image of a batch.
         progress: show a progress bar.
 

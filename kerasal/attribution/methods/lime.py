@@ -74,7 +74,7 @@ def lime(
         return_error: also return the largest standard error of each map, as a share of its largest absolute value.
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
         precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that
-            have it, .7 × for SqueezeNet, with 8 significant bits; not in exports.
+            have it, .6 × for SqueezeNet, with 8 significant bits; not in exports.
         seed: seed of the samples, which are the same for every image of a batch.
         progress: show a progress bar.
 

@@ -62,7 +62,7 @@ def sobol(
             channels last.
         layer: name or path of a layer whose output is covered in place of the inputs, such as the embedding of tokens.
         precision: "float32", or "bfloat16", in which forward passes of some models take less time on processors that
-            have it, .7 × for SqueezeNet, with 8 significant bits; not in exports.
+            have it, .6 × for SqueezeNet, with 8 significant bits; not in exports.
         seed: seed of the sequence, which is the same for every image of a batch.
         progress: show a progress bar.
 

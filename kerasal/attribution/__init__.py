@@ -134,6 +134,7 @@ __all__ = [
     "method_function",
     "method_spec",
     "occlusion",
+    "rank",
     "raw_attention",
     "rise",
     "scorecam",
@@ -154,6 +155,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name == "evaluation":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.evaluation")
+    if name == "rank":
+        return importlib.import_module("kerasal.attribution.ranking").rank
     if name == "faithfulness":
         raise AttributeError(
             "kerasal.attribution has no attribute 'faithfulness'. Its metrics are in kerasal.attribution.evaluation, "

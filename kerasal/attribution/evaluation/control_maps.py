@@ -8,7 +8,7 @@ CONTROLS = {
     "edges": "the size of the gradient of the input itself, summed over channels",
 }
 
-_ITERATIONS = 5  # of the surrogate; the spectrum hardly changes after the third
+_ITERATIONS = 3  # of the surrogate; its spectrum hardly changes after them
 
 
 def random_maps_like(maps: np.ndarray, seed: int = 0, *, is_ordered: bool = True) -> np.ndarray:

@@ -15,6 +15,15 @@ FEWEST_IMAGES = 10
 _RESAMPLES = 10_000
 
 
+def known_mean(values: Any, axis: int = 0) -> Any:
+    """Return the mean of the finite values along an axis, NaN where there are none."""
+    array = np.asarray(values, float)
+    known = np.isfinite(array)
+    count = known.sum(axis=axis)
+    total = np.where(known, array, 0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)[()]
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The values of a metric for maps of images, and for control maps of the same images.
@@ -39,7 +48,7 @@ class Evaluation:
     @property
     def mean(self) -> float:
         """The mean over the images, without those where the metric is not defined."""
-        return float(summarize(pd.DataFrame({"": self.values}), resamples=1)["mean"].iloc[0])
+        return float(known_mean(self.values))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -109,5 +118,5 @@ class Evaluation:
         text = f"{self.metric} {self.mean:.3f} [{low:.3f}, {high:.3f}]"
         text += f" ({self.better} is better)" if self.better else ""
         for name, values in self.controls.items():
-            text += f", {name} {np.nanmean(values):.3f}" if np.isfinite(values).any() else f", {name} undefined"
+            text += f", {name} {known_mean(values):.3f}"
         return f"<{text}{': ' + self.verdict if self.verdict else ''}>"

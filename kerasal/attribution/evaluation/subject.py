@@ -58,6 +58,7 @@ class Subject:
         self.target = fixed_target(model, arrays, target, output=output, batch_size=batch_size)
         self._advance = advance or (lambda count: None)
         self._maps: np.ndarray | None = None
+        self.layer: str | None = None  # of a class activation map, once maps are made
 
     @property
     def maps(self) -> np.ndarray:
@@ -66,20 +67,34 @@ class Subject:
             self._maps = self.explain()
         return self._maps
 
+    def explain_first(self) -> None:
+        """Explain the first input alone, which traces the graph."""
+        target = self.target[:1] if isinstance(self.target, np.ndarray) else self.target
+        if not isinstance(self.target, np.ndarray) and not isinstance(self.target, (int, np.integer)):
+            return  # an objective may hold parameters of all images
+        self._method(self.model, self.inputs[:1], target, **self._settings, **self.options)
+
     @property
     def is_ordered(self) -> bool:
         """Whether neighboring positions belong together: not in features (N, F) and integer tokens."""
         return self.inputs.ndim > 2 and self.inputs.dtype.kind not in "iu"
 
     def explain(self, inputs: np.ndarray | None = None, target: Any = None) -> np.ndarray:
-        """Return the maps of the method, at the positions of the inputs."""
+        """Return the maps of the method, at the positions of the inputs.
+
+        Of a gradient in the colors of the input, the largest absolute value over the channels is returned.
+        """
         arrays = self.inputs if inputs is None else inputs
         target = self.target if target is None else target
         result = self._method(self.model, arrays, target, **self._settings, **self.options)
-        maps = np.asarray(result[0] if isinstance(result, tuple) else result)
+        maps = result[0] if isinstance(result, tuple) else result
+        self.layer = getattr(maps, "layer", None)
+        maps = np.asarray(maps)
         if self.spec is not None:
             sides = tuple(size for axis, size in enumerate(arrays.shape) if axis not in (0, self.channels))
             maps = np.stack([self.spec.to_pixels(values, sides, self.options) for values in maps])
+        if self.channels is not None and maps.shape == arrays.shape:  # a gradient in the colors of the input
+            maps = np.abs(maps).max(axis=self.channels)
         self._advance(len(maps))
         return read_maps(maps)
 

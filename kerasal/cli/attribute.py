@@ -4,6 +4,7 @@ import inspect
 import operator
 import sys
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -108,7 +109,9 @@ def _command(row):
         for name, value in settings.items():
             kinds = typing.get_args(row.options[name].annotation)
             if isinstance(value, str) and _is_one_or_several(kinds):
-                settings[name] = options.one_or_several(value, f"--{name}", int if int in kinds else float)
+                settings[name] = options.one_or_several(
+                    value, f"--{name}", int if int in kinds else float, _literals(kinds)
+                )
             elif isinstance(value, str) and (float in kinds or int in kinds):
                 settings[name] = options.number_or_word(value, float if float in kinds else int)
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
@@ -135,7 +138,7 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
     """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
 
     ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number, and
-    ``int | tuple[int, ...]``, or the same with floats, a text that may be several.
+    ``int | tuple[int, ...]``, or the same with floats or words, a text that may be several.
     """
     if parameter.name == "progress":  # a library is quiet, a command is not
         quiet = Annotated[
@@ -151,13 +154,14 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
         optional = type(None) in typing.get_args(kind)
         if _is_one_or_several(typing.get_args(kind)):
             kind, note = str | None, " One per axis is written as 8,16."
+            default = None if default is None else str(default)
             if int not in typing.get_args(parameter.annotation):
                 note = " One per channel is written as 0.5,0.4,0.4."
         elif len(kinds) == 1:
             kind = kinds[0] | None if optional else kinds[0]
         else:
             kind, default = str | None if optional else str, None if default is None else str(default)
-            words = ", ".join(repr(word) for part in kinds for word in typing.get_args(part))
+            words = ", ".join(map(repr, _literals(kinds)))
     usual = f"A number, or {words}." if words else f"Argument {parameter.name} of kerasal.attribution.{row.name}."
     text = row.help.get(parameter.name, usual).replace("[", r"\[") + note
     annotation: Any = Annotated[kind, Option(help=text)]
@@ -171,6 +175,11 @@ def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | N
 def _is_one_or_several(kinds: tuple) -> bool:
     """Return whether a value may be a number or several: integers per axis, or floats per channel."""
     return (int in kinds or float in kinds) and any(typing.get_origin(kind) is tuple for kind in kinds)
+
+
+def _literals(kinds: Iterable) -> list[str]:
+    """Return the words that a value may be."""
+    return [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
 
 
 def _is_plain(kind: Any) -> bool:

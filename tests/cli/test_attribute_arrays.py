@@ -40,6 +40,21 @@ def test_a_signal_makes_the_page_of_python(cli, place):
     np.testing.assert_array_equal(np.load("map.npy"), explanation.map)
 
 
+def test_values_per_channel_and_words(cli, place):
+    for flag, values in (("fill", "0.5,-1"), ("fill", "mean"), ("fill", "2"), ("baseline", "0.5,-1")):
+        method = "occlusion" if flag == "fill" else "deeplift"
+        code, _, err = cli("attribute", method, "net.keras", "one.npy", "-c", 1, f"--{flag}", values, "-o", "map.npy")
+        assert code == 0, err
+        value = {"mean": "mean", "2": 2}.get(values, (0.5, -1))
+        expected = kerasal.explain("net.keras", "one.npy", method, 1, **{flag: value})
+        np.testing.assert_array_equal(np.load("map.npy"), expected.map)
+    call = ("attribute", "occlusion", "net.keras", "one.npy", "--fill")
+    code, _, err = cli(*call, "red")
+    assert code == 2 and "--fill must be a number, mean, blur, or one per channel with commas" in err
+    code, _, err = cli(*call, "1,2,3")
+    assert code == 2 and "fill (--fill) must be a number" in err and "got (1.0, 2.0, 3.0)" in err
+
+
 @pytest.mark.slow
 def test_a_batch_makes_a_sheet_or_a_folder(cli, place):
     code, out, err = cli(*SALIENCY, "batch.npy", "-c", 0, "-c", 1, "-o", "sheet.png")

@@ -33,7 +33,7 @@ def ablation(
     *,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     layer: str | None = None,
     progress: bool = False,
 ):

@@ -31,7 +31,7 @@ def hsic(
     samples: int = 1500,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     bandwidth: float | Literal["median distance", "median score"] = "median distance",
     layer: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",

@@ -53,7 +53,7 @@ def kernel_shap(
     samples: int | None = None,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     exact: bool = False,
     tolerance: float | None = None,
     return_error: bool = False,

@@ -39,7 +39,7 @@ def lime(
     samples: int = 1000,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     kernel_width: float = 0.25,
     penalty: float = 1.0,
     tolerance: float | None = None,

@@ -36,7 +36,7 @@ def sobol(
     designs: int = 32,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     layer: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     seed: int = 0,

@@ -55,6 +55,19 @@ def test_values_per_channel_and_words(cli, place):
     assert code == 2 and "fill (--fill) must be a number" in err and "got (1.0, 2.0, 3.0)" in err
 
 
+def test_a_signal_that_the_model_flattens(cli, place):
+    keras.Sequential([keras.Input((60, 1)), L.Flatten(), L.Dense(3)]).save(place / "flat.keras")
+    np.save(place / "flat.npy", np.arange(60, dtype=np.float32)[:, None] / 60)
+    images.write(place / "photo.png", np.zeros((8, 8, 3), np.uint8))
+    call = ("attribute", "occlusion", "flat.keras")
+    assert cli(*call, "flat.npy", "-o", "map.npy")[0] == 0
+    assert np.load("map.npy").shape == (16,)  # windows of a signal
+    assert cli(*call, "flat.npy", "-o", "map.png")[0] == 0
+    assert images.read("map.png").shape[1] > 800  # a curve, not an image of 60 × 1 pixels
+    code, _, err = cli(*call, "photo.png", "-p", "unit")
+    assert code == 2 and "must take an image to explain a photo" in err
+
+
 @pytest.mark.slow
 def test_a_batch_makes_a_sheet_or_a_folder(cli, place):
     code, out, err = cli(*SALIENCY, "batch.npy", "-c", 0, "-c", 1, "-o", "sheet.png")

@@ -41,7 +41,9 @@ def input_channels(inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operatio
         if len(required) < 2 and rank == 3:
             # A layer of a sequence only suggests that there are channels: a mixer multiplies along the time as well.
             flattens = not suggested and labels.merges(frozenset(((number, 1), (number, 2))))
-            channels.append(next(iter(required)) if required else flat_channels(x.shape.as_list()[1:]) if flattens else 2)
+            channels.append(
+                next(iter(required)) if required else flat_channels(x.shape.as_list()[1:]) if flattens else 2
+            )
         else:
             channels.append(_choose_axis(number, x, required or suggested))
     return channels

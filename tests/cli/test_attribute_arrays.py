@@ -55,6 +55,21 @@ def test_values_per_channel_and_words(cli, place):
     assert code == 2 and "fill (--fill) must be a number" in err and "got (1.0, 2.0, 3.0)" in err
 
 
+def test_a_smoothed_method(cli, place):
+    smoothing = {"samples": 3, "noise": 0.2}
+    call = ("attribute", "rise", "net.keras", "one.npy", "-c", 1, "--samples", 20, "--quiet")
+    code, _, err = cli(*call, "--smooth", 3, "--smooth-noise", 0.2, "-o", "map.npy")
+    assert code == 0, err
+    expected = kerasal.explain("net.keras", "one.npy", "rise", 1, samples=20, smoothing=smoothing)
+    np.testing.assert_array_equal(np.load("map.npy"), expected.map)
+    model = keras.models.load_model("net.keras")
+    by_hand = attribution.smooth("rise", **smoothing)(model, BATCH[:1], 1, samples=20)
+    np.testing.assert_array_equal(expected.map, by_hand[0])
+    assert (expected.page() != kerasal.explain("net.keras", "one.npy", "rise", 1, samples=20).page()).any()
+    code, _, err = cli(*call, "--smooth", 0)
+    assert code == 2 and "--smooth" in err
+
+
 def test_a_signal_that_the_model_flattens(cli, place):
     keras.Sequential([keras.Input((60, 1)), L.Flatten(), L.Dense(3)]).save(place / "flat.keras")
     np.save(place / "flat.npy", np.arange(60, dtype=np.float32)[:, None] / 60)

@@ -101,6 +101,11 @@ def _read_segments(sides: Sequence[int], segments: Any) -> Regions:
     array = np.asarray(segments)
     if array.dtype.kind not in "iu":
         raise ValueError(f"segments must be integers, the number of the region of each position, got {array.dtype}.")
+    if array.shape[1:] == tuple(sides):
+        raise ValueError(
+            f"segments must be one map for all images of a call, {' × '.join(map(str, sides))}, got {len(array)} maps. "
+            "Explain the images one at a time, each with its own."
+        )
     if array.shape != tuple(sides):
         raise ValueError(
             f"segments must have the positions of the input, {' × '.join(map(str, sides))}, got shape {array.shape}. "

@@ -22,7 +22,7 @@ import tensorflow as tf
     run_context=sample_bar("hsic", lambda options, regions: options["samples"]),
     check=check_sizes,
     if_zero="the score is the same whichever regions are covered",
-    question="sensitivity",
+    question="dependence",
     trust="Trust its strongest regions; it finds any dependence with few passes and does not tell for or against.",
 )
 def hsic(

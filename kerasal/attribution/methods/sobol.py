@@ -27,7 +27,7 @@ def _check_designs(designs: int) -> None:
     run_context=sample_bar("sobol", lambda options, regions: options["designs"] * (regions + 1)),
     check=check_sizes,
     if_zero="the score is the same however regions are faded",
-    question="sensitivity",
+    question="dependence",
     trust="Trust it for regions that matter together with others; it does not tell for or against the class.",
 )
 def sobol(

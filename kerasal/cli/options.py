@@ -191,8 +191,7 @@ def one_or_several(text: str, flag: str, kind: type = int, words: Sequence[str] 
         wanted, example = ("an integer", "one per axis with commas, such as 1,8,8")
         if kind is float:
             wanted, example = ("a number", "one per channel with commas, such as 0.5,0.4,0.4")
-        choices = ", ".join([wanted, *words])
-        raise BadParameter(f"{flag} must be {choices}, or {example}, got {text!r}.") from None
+        raise BadParameter(f"{flag} must be {', '.join([wanted, *words])}, or {example}, got {text!r}.") from None
     return numbers if "," in text else numbers[0]
 
 

@@ -14,8 +14,9 @@ from typer.core import TyperGroup
 
 import kerasal
 from kerasal.cli.atlas import atlas
-from kerasal.cli.attribute import attribute, compare
+from kerasal.cli.attribute import attribute
 from kerasal.cli.batch import BatchCommand, batch
+from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.flags import name_flags, running_flags

@@ -1,4 +1,4 @@
-"""``kerasal attribute``, a command for each method with flags from its signature; and ``compare``, all methods."""
+"""``kerasal attribute``: a command for each method, with flags from its signature."""
 
 import inspect
 import sys
@@ -9,18 +9,17 @@ import typer
 from typer import Option
 from typer.core import TyperGroup
 
-from kerasal.cli import completion, options
+from kerasal.cli import options
 from kerasal.cli.array_options import ARRAY_OPTIONS
-from kerasal.cli.json_output import record, with_json
+from kerasal.cli.json_output import with_json
 from kerasal.cli.map_files import MapFiles
 from kerasal.cli.method_flags import method_flag, read_value
 from kerasal.cli.method_list import print_methods, rows_by_family
 from kerasal.cli.method_table import MethodRow, argument_help, families, read_method
-from kerasal.cli.model_argument import Load, print_top_classes, with_model
+from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.outputs import App
-from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.cli.session import load_tensorflow
 from kerasal.cli.target_options import Target
-from kerasal.names import count_noun, group_skipped
 
 _OUTPUT = Annotated[
     Path | None,
@@ -134,71 +133,3 @@ def _command(row):
         f"Source: {row.reference}."
     )
     return command
-
-
-@with_json
-@with_model("preprocessing", "labels", "weights", "fit")
-@options.with_options("drawing", options.drawing_options("strength", "dpi"))
-@options.with_options("question", Target, Target)
-def compare(
-    load: Load,
-    drawing: dict,
-    question: Target,
-    image: options.Image,
-    output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
-        "comparison.html"
-    ),
-    class_: options.Class = None,
-    method: Annotated[
-        list[str] | None,
-        Option(help="A method to show; may be repeated.", autocompletion=completion.methods),
-    ] = None,
-    all_: Annotated[bool, Option("--all", help="Show all methods, not only one or two of each kind.")] = False,
-) -> None:
-    """Show the maps of several attribution methods for one photo side by side."""
-    if method and all_:
-        raise typer.BadParameter("--all and --method exclude each other. Choose one.")
-    options.check_output(output, (".html", *options.PICTURES))
-    question.check([class_] if class_ else [], None, None)
-    from kerasal import images
-    from kerasal.files import atomic_write
-
-    photo = images.read(image)
-    model = load()
-    shown, larger = model.show(photo), model.show(photo, scale=options.FRAME)
-    target = None if class_ is None else options.find_class(class_, model)
-    from kerasal import attribution
-    from kerasal.models.examples import read_examples
-
-    if question.kind:
-        (example,) = read_examples(model, photo)
-        classes = [] if target is None else [target]
-        (target,) = question.objectives(model, classes, output=None, logits=True)(example)
-    top = print_top_classes(model, shown[1])
-    name = (top[0]["class"] if top else "the output") if target is None else str(target)
-    if isinstance(target, int):
-        name = model.label(target)
-    comparison = attribution.compare_methods(
-        model.keras_model,
-        shown,
-        target,
-        methods=method or ("all" if all_ else "chosen"),
-        larger=larger,
-        bgr=model.preprocessing.bgr,
-        strength=drawing["strength"],
-        progress=True,
-    )
-    for methods, reason in group_skipped(comparison.left_out):
-        remark(f"{methods}: skipped. {reason}")
-    if not comparison.views:
-        raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
-    title = f"What {model.name} sees as {name!r}" if target is None else f"Evidence of {model.name} for {name!r}"
-    if output.suffix.lower() == ".html":
-        with atomic_write(output) as temporary:
-            temporary.write_text(comparison.html(title, facts=[image.name]), encoding="utf-8")
-    else:
-        images.write(output, comparison.sheet(title, facts=[image.name]), dpi=drawing["dpi"])
-    methods = [{"method": view.spec.name, "layer": view.layer} for view in comparison.views]
-    left_out = [{"method": method, "reason": reason} for method, reason in comparison.left_out]
-    record(image=image, explained=name, classes=top, methods=methods, skipped=left_out, output=output)
-    say(f"{output}  {count_noun(len(comparison.views), 'method')}")

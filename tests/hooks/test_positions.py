@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasal import attribution, feature_maps, objectives, receptive_field
-from kerasal.attribution import faithfulness
+from kerasal.attribution import evaluation
 from kerasal.hooks.image_shapes import declared_image_shape, image_shape
 from kerasal.hooks.positions import channel_axes
 
@@ -151,9 +151,11 @@ def test_a_map_of_classes_is_read_along_its_channels(photos):
 
 def test_deletion_takes_pixels_and_not_channels(last, first, photos):
     maps = attribution.class_saliency(last, photos, 0)
-    for curve in (faithfulness.deletion, faithfulness.insertion):
+    for curve in (evaluation.deletion, evaluation.insertion):
         expected = curve(last, photos, maps, 0, steps=7)
-        assert_same(curve(first, photos.transpose(0, 3, 1, 2), maps, 0, steps=7).scores, expected.scores)
+        turned = curve(first, photos.transpose(0, 3, 1, 2), maps, 0, steps=7)
+        assert_same(turned.details["curve"].scores, expected.details["curve"].scores)
+        assert_same(turned.controls["edges"], expected.controls["edges"])
 
 
 @pytest.mark.slow

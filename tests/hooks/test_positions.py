@@ -5,7 +5,7 @@ import pytest
 
 from kerasal import attribution, feature_maps, objectives, receptive_field
 from kerasal.attribution import evaluation
-from kerasal.hooks.image_shapes import image_shape
+from kerasal.hooks.image_shapes import declared_image_shape, image_shape
 from kerasal.hooks.positions import channel_axes
 
 import keras
@@ -195,6 +195,22 @@ def test_where_no_layer_tells_the_shape_may_contradict(photos):
             attribution.class_saliency(dense((8, 10, 3)), photos)
     finally:
         keras.config.set_image_data_format(LAST)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((60, 1), 2), ((4, 60), 1), ((4, 1), 2), ((60, 4), 2), ((30, 4), None), ((60, 6), None), ((28, 28), None)],
+)
+def test_of_axes_that_are_flattened_a_short_one_has_the_channels(shape, axis):
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(2)])
+    assert channel_axes(model) == [axis]
+    maps = attribution.class_saliency(model, np.ones((2, *shape), np.float32), 0)
+    assert maps.shape == (2, *(side for place, side in enumerate(shape, 1) if place != axis))
+    if axis is None:
+        assert declared_image_shape(model) == shape
+    else:
+        with pytest.raises(ValueError, match=r"flattens it, so that its sizes are those of a signal"):
+            declared_image_shape(model)
 
 
 def test_routines_that_need_channels_last_refuse_and_take_the_wrapped_model(first, last, photos):

@@ -151,7 +151,7 @@ def _suggestion_row(row: Any) -> dict[str, str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1g}"
 
 
 @functools.cache

@@ -93,11 +93,13 @@ from kerasal.attribution.smooth import smooth
 from kerasal.names import unknown_name_message
 
 __all__ = [
+    "Alignment",
     "MethodComparison",
     "ToleranceNotReached",
     "ZeroMap",
     "ablation",
     "ablationcam",
+    "alignment",
     "attention",
     "attention_gradcam",
     "attention_rollout",
@@ -155,6 +157,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name == "evaluation":  # imported on first use, because it loads pandas and SciPy
         return importlib.import_module("kerasal.attribution.evaluation")
+    if name in ("alignment", "Alignment"):  # likewise
+        return getattr(importlib.import_module("kerasal.attribution.gaze_alignment"), name)
     if name == "rank":
         return importlib.import_module("kerasal.attribution.ranking").rank
     if name == "faithfulness":

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kerasal import metrics
-from kerasal.datasets import GazeDataset
-from kerasal.datasets.gaze_dataset import SIGMA
+from kerasal.datasets import GazeDataset, observer_scores
 
 _POINTWISE = ["nss", "auc_judd"]
 """Metrics that compare a map with fixations only, and so do not depend on how many observers made the density."""
@@ -40,14 +39,11 @@ def score_observers(data: GazeDataset, seed: int = 0) -> pd.DataFrame | None:
     rows = {}
     for number, name in enumerate(data.names):
         subjects, points = data.subjects(name), data.fixations(name)
-        if subjects is None or points is None:
-            return None
-        observers = np.random.default_rng([seed, number]).permutation(np.unique(subjects))
-        if len(observers) < 4:
+        if points is None:
             return None
         shape = np.asarray(data.fixation_map(name)).shape
-        first = np.isin(subjects, observers[: len(observers) // 2])
-        maps = [metrics.blur_fixations(points[part], SIGMA * shape[1], shape) for part in (first, ~first)]
-        scores = metrics.evaluate(maps, [points[~first], points[first]], metrics=_POINTWISE, baselines=())
-        rows[name] = scores[_POINTWISE].mean()
+        scores = observer_scores.score_observers(points, subjects, shape, "halves", seed=[seed, number])
+        if scores is None:
+            return None
+        rows[name] = {metric: scores[metric] for metric in _POINTWISE}
     return pd.DataFrame(rows).T

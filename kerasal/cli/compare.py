@@ -53,6 +53,7 @@ def compare(
         bool, Option("--suggest/--no-suggest", help="With --score: try other layers, noise and steps.")
     ] = True,
     seed: Annotated[int, Option(help="With --score: seed of all random choices.")] = 0,
+    model_output: options.ModelOutput = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show the maps of several attribution methods for one photo, or order the methods on a folder (--score)."""
@@ -67,12 +68,14 @@ def compare(
         if question.kind:
             raise typer.BadParameter(f"--score explains classes, and {question.kind} can be used with a photo only.")
         settings = {"metrics": metric, "limit": limit, "suggest": suggest, "seed": seed, "progress": not quiet}
+        settings["output"] = model_output
         compare_score.score_methods(load, score, output, class_, methods, settings, dpi=drawing["dpi"])
         return
     if image is None:
         raise typer.BadParameter("Pass a photo, to see the maps, or --score FOLDER, to order the methods.")
-    if metric:
-        raise typer.BadParameter("--metric can only be used with --score.")
+    for flag, value in (("--metric", metric), ("--model-output", model_output)):
+        if value:
+            raise typer.BadParameter(f"{flag} can only be used with --score.")
     from kerasal import images
     from kerasal.files import atomic_write
 

@@ -8,7 +8,7 @@ from typer import BadParameter
 from kerasal.cli import options
 from kerasal.cli.json_output import record
 from kerasal.cli.model_argument import Load
-from kerasal.cli.session import load_tensorflow, remark, results, say
+from kerasal.cli.session import load_tensorflow, remark, remark_when_stopped, results, say
 from kerasal.names import count_noun, group_skipped
 
 
@@ -32,6 +32,8 @@ def score_methods(
         raise BadParameter(f"--seed must be an integer in 0..{2**32 - 1}, got {settings['seed']}.")
     from kerasal import images
 
+    if folder.resolve() in output.resolve().parents:
+        raise BadParameter(f"The output must not be in {folder}, where it would be scored as a photo, got {output}.")
     files = images.find_files([folder])
     options.refuse_inputs([output], read=files, folders=False)
     chosen = _draw(files, settings["limit"], settings["seed"])
@@ -39,22 +41,28 @@ def score_methods(
         remark(f"{len(chosen)} of {len(files)} photos, drawn with seed {settings['seed']}. --limit takes more.")
     model = load()
     load_tensorflow()
+    from kerasal.attribution.evaluation import metric_spec
     from kerasal.attribution.ranking import RANK_METRICS, rank
     from kerasal.files import atomic_write
 
+    for name in settings["metrics"] or ():
+        if metric_spec(name).uses == "truth":
+            raise BadParameter(f"--metric {name} needs the place of the objects. Use attribution.rank with truth=.")
     inputs = model.inputs(chosen)
     target = None if class_ is None else options.find_class(class_, model)
-    ranking = rank(
-        model.keras_model,
-        inputs,
-        target,
-        methods=methods,
-        metrics=settings["metrics"] or RANK_METRICS,
-        suggest_options=settings["suggest"],
-        seed=settings["seed"],
-        resume_beside=output,
-        progress=settings["progress"],
-    )
+    with remark_when_stopped("Stopped. The same command continues with the methods that are missing."):
+        ranking = rank(
+            model.keras_model,
+            inputs,
+            target,
+            methods=methods,
+            metrics=settings["metrics"] or RANK_METRICS,
+            suggest_options=settings["suggest"],
+            seed=settings["seed"],
+            output=settings["output"],
+            resume_beside=output,
+            progress=settings["progress"],
+        )
     for note in ranking.notes:
         remark(note)
     for names, reason in group_skipped(ranking.left_out):
@@ -100,6 +108,3 @@ def _print_order(ranking) -> None:
     results().print(table)
     for sentence in ranking.conclusions:
         say(sentence)
-    for row in ranking.suggestions[ranking.suggestions["holds"]].itertuples():
-        share = f"{100 * row.share:.0f} % of the other half"
-        say(f"Suggested: {row.method} with {row.option}={row.value}, better on {share}.")

@@ -36,6 +36,7 @@ class Evaluation:
             are means over several random maps per image.
         reference: the name of the control with which ``verdict`` compares.
         details: further results of some metrics, such as the curve of ``deletion``.
+        draws: the values of each random map, (random maps, N).
     """
 
     metric: str
@@ -44,6 +45,7 @@ class Evaluation:
     controls: Mapping[str, np.ndarray]
     reference: str = "random"
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    draws: np.ndarray | None = None
 
     @property
     def mean(self) -> float:
@@ -52,7 +54,9 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % bootstrap interval of the mean over images."""
+        """The 95 % bootstrap interval of the mean over images, NaN for fewer than two images."""
+        if np.isfinite(self.values).sum() < 2:
+            return float("nan"), float("nan")
         row = summarize(pd.DataFrame({"": self.values}), resamples=_RESAMPLES).iloc[0]
         return float(row["low"]), float(row["high"])
 
@@ -83,8 +87,10 @@ class Evaluation:
     def verdict_against(self, control: str, *, confidence: float = 0.95) -> str:
         """Return "better than …", "worse than …" or "not distinguishable from …" a control.
 
-        The verdict follows from the interval of the paired differences: "better" only if all of it is above 0. It is
-        "too few images (n)" for fewer than 10 images, and "" without such a control or without a better direction.
+        "Better" needs an interval of the paired differences above 0, and a permutation test that agrees at the same
+        level: the mean difference must be among the largest of those that arise if the map and its controls change
+        places at random in each image. The interval alone is too narrow for few images and for values 0 and 1. The
+        verdict is "too few images (n)" for fewer than 10 images, and "" without such a control or a better direction.
         """
         if not self.better or control not in self.controls:
             return ""
@@ -92,9 +98,24 @@ class Evaluation:
         if count < FEWEST_IMAGES:
             return f"too few images ({count})"
         _, low, high = self.advantage(control, confidence=confidence)
+        if self._chance(control) > 1 - confidence:
+            return f"not distinguishable from {control}"
         if low > 0:
             return f"better than {control}"
         return f"worse than {control}" if high < 0 else f"not distinguishable from {control}"
+
+    def _chance(self, control: str) -> float:
+        """Return how often exchanged maps differ from their controls as much as the maps do, two-sided."""
+        others = self.draws if control == "random" and self.draws is not None else self.controls[control][None]
+        stacked = np.concatenate([self.values[None], others])
+        stacked = stacked[:, np.isfinite(stacked).all(axis=0)]
+        count = len(stacked) - 1
+        differences = (stacked * (count + 1) - stacked.sum(axis=0)) / count  # of each from the mean of the others
+        random = np.random.default_rng(0)
+        chosen = random.integers(count + 1, size=(_RESAMPLES, stacked.shape[1]))
+        exchanged = np.abs(differences[chosen, np.arange(stacked.shape[1])].mean(axis=1))
+        observed = abs(differences[0].mean())
+        return (1 + np.count_nonzero(exchanged >= observed * (1 - 1e-9))) / (1 + _RESAMPLES)
 
     def table(self) -> pd.DataFrame:
         """Return a row for the maps and one per control.
@@ -115,7 +136,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         low, high = self.interval
-        text = f"{self.metric} {self.mean:.3f} [{low:.3f}, {high:.3f}]"
+        text = f"{self.metric} {self.mean:.3f} [{low:.3f}, {high:.3f}] over {len(self.values)} images"
         text += f" ({self.better} is better)" if self.better else ""
         for name, values in self.controls.items():
             text += f", {name} {known_mean(values):.3f}"

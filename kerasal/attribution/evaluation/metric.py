@@ -65,10 +65,12 @@ class MetricSpec:
         are functions if the metric runs the method again.
         """
         values, details = self.run(subject, maps, options)
-        means = {}
-        for control, variants in controls.items():
-            means[control] = np.mean([self.run(subject, variant, options)[0] for variant in variants], axis=0)
-        return Evaluation(self.name, self.better, values, means, self.control, details)
+        drawn = {
+            control: np.stack([self.run(subject, variant, options)[0] for variant in variants])
+            for control, variants in controls.items()
+        }
+        means = {control: rows.mean(axis=0) for control, rows in drawn.items()}
+        return Evaluation(self.name, self.better, values, means, self.control, details, drawn.get("random"))
 
     def run(self, subject: Any, maps: Any, options: Mapping[str, Any]) -> tuple[np.ndarray, Mapping[str, Any]]:
         """Return the values (N,) and the details for maps."""

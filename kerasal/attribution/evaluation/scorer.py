@@ -178,12 +178,11 @@ def read_maps(maps: Any, expected: tuple[int, ...] | None = None) -> np.ndarray:
     """Return maps as float64; raise a ValueError if they are not finite or have another shape than ``expected``."""
     refuse_mask(maps, "maps")
     array = np.asarray(maps, dtype=np.float64)
-    bad = np.count_nonzero(~np.isfinite(array))
-    if bad or array.ndim < 2 or 0 in array.shape or (expected is not None and array.shape != expected):
+    if array.ndim < 2 or 0 in array.shape or (expected is not None and array.shape != expected):
         shape = expected if expected is not None else "(N, *positions)"
-        raise ValueError(
-            f"maps must be finite and have the shape {shape}, got {array.shape} with {bad} non-finite values."
-        )
+        raise ValueError(f"maps must have the shape {shape}, got {array.shape}.")
+    if bad := np.count_nonzero(~np.isfinite(array)):
+        raise ValueError(f"maps must be finite, got {bad} values that are NaN or infinite.")
     return array
 
 

@@ -119,8 +119,8 @@ def infidelity(
         samples: number of subsets, the same for all images and maps; at least 3.
         cells: regions, as for ``mu_fidelity``.
         fill: values that replace removed regions, as for ``deletion``.
-        scale: multiply each map by the factor with the least error first, so that maps in other units than the score
-            can be compared.
+        scale: multiply each map by the factor from 0 with the least error first, so that maps in other units than the
+            score can be compared; the signs of a map stay as they are.
         seed: seed of the subsets.
 
     Returns:
@@ -136,7 +136,7 @@ def infidelity(
     if scale:
         squares = (sums**2).sum(axis=1, keepdims=True)
         factors = np.divide((sums * drops).sum(axis=1, keepdims=True), squares, where=squares > 0, out=squares * 0)
-        sums = factors * sums
+        sums = np.maximum(factors, 0) * sums  # a negative factor would count evidence against the class as evidence
     return ((sums - drops) ** 2).mean(axis=1)
 
 

@@ -46,8 +46,8 @@ class Measurements:
         scorer = self.scorer
         return Subject(scorer.model, scorer.inputs, method, scorer.target, options=options, **self._settings)
 
-    def measure(self, method: str, options: Mapping[str, Any], *, with_controls: bool = True) -> dict[str, Any]:
-        """Return the seconds per image and the evaluations of a method, as a dictionary that JSON can hold.
+    def explain(self, method: str, options: Mapping[str, Any]) -> tuple[Subject, float]:
+        """Return a method with its maps, and the seconds per image.
 
         Raises:
             ValueError: the method does not work on the model.
@@ -62,15 +62,30 @@ class Measurements:
                 f"{method} must return a value per position, {self.scorer.positions}, to be ranked, got "
                 f"{maps.shape[1:]}. Reduce its channels."
             )
-        rows = {}
-        for name, metric_options in self.metrics.items():
-            result = self._evaluate(name, metric_options, subject, maps, with_controls)
-            controls = {control: values.tolist() for control, values in result.controls.items()}
-            rows[name] = {"values": result.values.tolist(), "controls": controls}
-        return {"seconds": seconds, "layer": subject.layer, "metrics": rows}
+        return subject, seconds
 
-    def _evaluate(self, name: str, options, subject: Subject, maps: np.ndarray, with_controls: bool) -> Evaluation:
-        spec = metric_spec(name)
+    def measure(self, subject: Subject, *, with_controls: bool = True) -> dict[str, Any]:
+        """Return the evaluations of a method, as a dictionary that JSON can hold.
+
+        A test that every random map passes is left out if the model or target does not allow it, such as that of
+        another class for a model of one output; ``skipped`` has the reason.
+        """
+        rows, skipped = {}, {}
+        for name, options in self.metrics.items():
+            try:
+                result = self._evaluate(name, options, subject, with_controls)
+            except ValueError as error:
+                if metric_spec(name).control == "random":
+                    raise
+                skipped[name] = str(error)
+                continue
+            controls = {control: values.tolist() for control, values in result.controls.items()}
+            draws = None if result.draws is None else result.draws.tolist()
+            rows[name] = {"values": result.values.tolist(), "controls": controls, "draws": draws}
+        return {"layer": subject.layer, "metrics": rows, "skipped": skipped}
+
+    def _evaluate(self, name: str, options, subject: Subject, with_controls: bool) -> Evaluation:
+        spec, maps = metric_spec(name), subject.maps
         if spec.uses == "method":
             controls = subject.controls(self.random_maps, self.seed) if with_controls else {}
             return spec.evaluate(subject, subject.explain, controls, options)
@@ -83,7 +98,8 @@ def read_evaluation(metric: str, row: Mapping[str, Any]) -> Evaluation:
     spec = metric_spec(metric)
     values = np.array(row["values"], float)
     controls = {name: np.array(values, float) for name, values in row["controls"].items()}
-    return Evaluation(metric, spec.better, values, controls, spec.control)
+    draws = None if row["draws"] is None else np.array(row["draws"], float)
+    return Evaluation(metric, spec.better, values, controls, spec.control, draws=draws)
 
 
 def _complete_options(metric: str, options: Mapping[str, Any], seed: int) -> dict[str, Any]:

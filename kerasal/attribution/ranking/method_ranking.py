@@ -9,11 +9,11 @@ import pandas as pd
 
 from kerasal import hooks
 from kerasal._version import __version__
-from kerasal.attribution.evaluation import Scorer, list_metrics, metric_spec
+from kerasal.attribution.evaluation import FEWEST_IMAGES, Scorer, list_metrics, metric_spec
 from kerasal.attribution.method import list_methods, method_spec
 from kerasal.attribution.method_comparison import QUICK
 from kerasal.attribution.ranking.measurement import Measurements, read_evaluation
-from kerasal.attribution.ranking.ranking_result import Ranking, order_methods
+from kerasal.attribution.ranking.ranking_result import Ranking, order_methods, rank_images
 from kerasal.attribution.ranking.suggestions import COLUMNS, suggest
 from kerasal.checks import check_int
 from kerasal.digests import digest
@@ -37,7 +37,7 @@ def rank(
     target: Any = None,
     *,
     methods: str | Sequence[str] | Mapping[str, Mapping[str, Any]] = "chosen",
-    metrics: Sequence[str] | Mapping[str, Mapping[str, Any]] = RANK_METRICS,
+    metrics: str | Sequence[str] | Mapping[str, Mapping[str, Any]] = RANK_METRICS,
     truth: Any = None,
     suggest_options: bool = True,
     random_maps: int = 1,
@@ -74,7 +74,7 @@ def rank(
         progress: show a progress bar.
 
     Returns:
-        A ``Ranking``.
+        A ``Ranking``: ``order`` is the table, ``conclusions`` what follows from it, ``html`` and ``sheet`` a page.
 
     Raises:
         ValueError: an unknown method or metric; a metric of places without ``truth``; no metric that orders methods; no
@@ -85,6 +85,7 @@ def rank(
     check_int("random_maps", random_maps)
     shared = {"output": output, "batch_size": batch_size}
     scorer = Scorer(model, inputs, target, **shared)
+    scorer.clean  # noqa: B018  a target that does not fit is an error before any method runs
     drawn = {"random_maps": random_maps, "seed": seed, **shared}
     measurements = Measurements(scorer, settings, truth=truth, **drawn)
     header = {
@@ -98,24 +99,31 @@ def rank(
         with journal.open_appender() as add:
             for name in journal.missing:
                 try:
-                    add(name, measurements.measure(name, names[name]) | {"error": None})
+                    subject, seconds = measurements.explain(name, names[name])
                 except ValueError as error:
                     left_out.append((name, str(error)))
+                else:
+                    add(name, {"seconds": seconds, **measurements.measure(subject), "error": None})
                 advance(1)
         rows = {name: journal.rows[name] for name in names if name in journal.rows}
         if not rows:
-            raise ValueError(f"methods must hold at least one that works on {model.name!r}, got none. {left_out[0][1]}")
+            raise ValueError(f"No method works on {model.name!r}. {left_out[0][0]}: {left_out[0][1]}")
         evaluations = {
             name: {metric: read_evaluation(metric, part) for metric, part in row["metrics"].items()}
             for name, row in rows.items()
         }
         layers = {name: row["layer"] for name, row in rows.items()}
         suggestions = pd.DataFrame(columns=COLUMNS)
-        if suggest_options and len(scorer.inputs) >= 4:
+        if suggest_options and len(scorer.inputs) >= 2 * FEWEST_IMAGES:
             suggestions = _try_options(measurements, model, names, evaluations, layers, truth, drawn, advance)
     journal.remove()
-    order = order_methods(evaluations, {name: row["seconds"] for name, row in rows.items()})
-    return Ranking(order, evaluations, suggestions, left_out, len(scorer.inputs), journal.notes)
+    ranks = rank_images(evaluations)
+    order = order_methods(evaluations, ranks, {name: row["seconds"] for name, row in rows.items()})
+    reasons = {f"{name} was not computed. {text}" for row in rows.values() for name, text in row["skipped"].items()}
+    notes = [*journal.notes, *sorted(reasons)]
+    if suggest_options and len(scorer.inputs) < 2 * FEWEST_IMAGES:
+        notes.append(f"Suggestions of options need {2 * FEWEST_IMAGES} images or more, half of which choose.")
+    return Ranking(order, ranks, evaluations, suggestions, left_out, len(scorer.inputs), notes)
 
 
 def _try_options(measurements, model, names, evaluations, layers, truth, drawn, advance) -> pd.DataFrame:
@@ -150,6 +158,7 @@ def _read_methods(methods: Any) -> dict[str, dict[str, Any]]:
 
 def _read_metrics(metrics: Any, truth: Any) -> dict[str, dict[str, Any]]:
     """Return ``{metric: options}``; raise a ValueError for an unknown name or a metric that lacks the truth."""
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     given = metrics if isinstance(metrics, Mapping) else {name: RANK_METRICS.get(name, {}) for name in metrics}
     settings = {metric_spec(name).name: dict(options) for name, options in given.items()}
     for name, options in settings.items():

@@ -3,6 +3,7 @@
 import functools
 import io
 import pathlib
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ def draw_html(ranking: Any, title: str, facts: Sequence[str]) -> str:
         order=rows,
         order_note=ORDER_NOTE,
         metrics=[_metric_rows(ranking, name) for name in ranking.metrics],
+        notes=ranking.notes,
         suggestions=[_suggestion_row(row) for row in ranking.suggestions.itertuples()],
         left_out=group_skipped(ranking.left_out),
         version=__version__,
@@ -45,17 +47,19 @@ def draw_html(ranking: Any, title: str, facts: Sequence[str]) -> str:
 
 
 def draw_sheet(ranking: Any, title: str, facts: Sequence[str]) -> np.ndarray:
-    """Return the order with intervals and each method's metrics as an image, uint8 RGB."""
-    rows, metrics = _order_rows(ranking), [name for name in ranking.metrics if name in ranking.order]
-    figure = Figure(figsize=(11, 2.4 + 0.34 * len(rows) + 0.2 * len(ranking.conclusions)), dpi=140, facecolor=_PAPER)
-    top = 1.35 + 0.2 * (len(facts) + len(ranking.conclusions))
-    height = figure.get_figheight()
+    """Return the order with intervals, verdicts, times and metrics as an image, uint8 RGB."""
+    rows = _order_rows(ranking)
+    lines = [line for text in [*facts, *ranking.conclusions, ORDER_NOTE] for line in textwrap.wrap(text, 150)]
+    notes = len(textwrap.wrap(ORDER_NOTE, 150))
+    height = 1.9 + 0.2 * len(lines) + 0.34 * len(rows)  # inches
+    figure = Figure(figsize=(12, height), dpi=140, facecolor=_PAPER)
     figure.text(0.02, 1 - 0.32 / height, title, fontsize=14, fontweight="bold", color=_INK)
-    for number, line in enumerate([*facts, *ranking.conclusions]):
-        is_fact = number < len(facts)
-        figure.text(0.02, 1 - (0.6 + 0.2 * number) / height, line, fontsize=9, color=_QUIET if is_fact else _INK)
-    width = 0.78 / (1 + _COLUMN * len(metrics))
-    axes = figure.add_axes((0.2, 0.5 / height, width, 1 - (top + 0.5) / height), facecolor=_PAPER)
+    for number, line in enumerate(lines):
+        is_quiet = number < len(facts) or number >= len(lines) - notes
+        figure.text(0.02, 1 - (0.6 + 0.2 * number) / height, line, fontsize=9, color=_QUIET if is_quiet else _INK)
+    columns = _sheet_columns(ranking)
+    width = 0.79 / (1 + _COLUMN * len(columns))
+    axes = figure.add_axes((0.19, 0.5 / height, width, 0.34 * len(rows) / height), facecolor=_PAPER)
     at_left = axes.get_yaxis_transform()
     for place, row in enumerate(reversed(rows)):
         color = _QUIET if row["control"] else _ACCENT
@@ -63,19 +67,11 @@ def draw_sheet(ranking: Any, title: str, facts: Sequence[str]) -> np.ndarray:
         axes.plot(row["mean"], place, "o", color=color, markersize=6)
         style = {"fontsize": 9, "va": "center", "color": _QUIET if row["control"] else _INK}
         axes.text(-0.02, place, row["name"], ha="right", transform=at_left, **style)
-        for column, metric in enumerate(metrics):
-            text = _number(ranking.order.loc[row["name"], metric])
-            axes.text(1 + _COLUMN * (column + 1), place, text, ha="right", transform=at_left, **style)
-    for column, metric in enumerate(metrics):
-        axes.text(
-            1 + _COLUMN * (column + 1),
-            len(rows) - 0.3,
-            f"{metric}\n{metric_spec(metric).better} is better",
-            ha="right",
-            fontsize=8,
-            color=_QUIET,
-            transform=at_left,
-        )
+        for column, values in enumerate(columns.values(), 1):
+            axes.text(1 + _COLUMN * column, place, values[row["name"]], ha="right", transform=at_left, **style)
+    for column, head in enumerate(columns, 1):
+        style = {"ha": "right", "fontsize": 8, "color": _QUIET, "transform": at_left}
+        axes.text(1 + _COLUMN * column, len(rows) - 0.3, head, **style)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_yticks([])
     axes.set_xlabel("mean rank (1 is best), 95 % interval over images", fontsize=8, color=_QUIET)
@@ -87,14 +83,31 @@ def draw_sheet(ranking: Any, title: str, facts: Sequence[str]) -> np.ndarray:
     return np.array(Image.open(content).convert("RGB"))
 
 
+def _sheet_columns(ranking: Any) -> dict[str, dict[str, str]]:
+    """Return the columns beside the ranks, ``{head: {row: text}}``: metrics, the verdict and the time."""
+    columns = {}
+    for metric in ranking.metrics:
+        means = ranking.order[metric].to_dict() if metric in ranking.order else {}
+        results = {name: rows[metric].mean for name, rows in ranking.evaluations.items() if metric in rows}
+        values = {name: means.get(name, results.get(name, np.nan)) for name in ranking.order.index}
+        head = f"{metric}\n{metric_spec(metric).better} is better"
+        columns[head] = {name: "" if np.isnan(value) else _number(value) for name, value in values.items()}
+    verdicts = ranking.order["against_random"].str.removesuffix(" than random").str.removesuffix(" from random")
+    columns["against a\nrandom map"] = verdicts.str.replace("not distinguishable", "not better").to_dict()
+    seconds = ranking.order["seconds"].to_dict()
+    columns["seconds\nper image"] = {name: "" if np.isnan(value) else f"{value:.2g}" for name, value in seconds.items()}
+    return columns
+
+
 def _order_rows(ranking: Any) -> list[dict[str, Any]]:
     """Return the rows of the order; places are in percent of the widest row."""
     order = ranking.order
-    first, last = float(np.min(order["low"])), float(np.max(order["high"]))
+    lows, highs = order["low"].fillna(order["mean_rank"]), order["high"].fillna(order["mean_rank"])
+    first, last = float(np.min(lows)), float(np.max(highs))
     scale = 96 / max(last - first, 1e-9)
     rows = []
     for name, row in order.to_dict("index").items():
-        mean, low, high = row["mean_rank"], row["low"], row["high"]
+        mean, low, high = row["mean_rank"], float(lows[name]), float(highs[name])
         rows.append(
             {
                 "name": str(name),
@@ -105,9 +118,9 @@ def _order_rows(ranking: Any) -> list[dict[str, Any]]:
                 "left": round(2 + (low - first) * scale, 1),
                 "width": round((high - low) * scale, 1),
                 "place": round(2 + (mean - first) * scale, 1),
-                "rank": f"{mean:.1f} [{low:.1f}, {high:.1f}]",
+                "rank": f"{mean:.1f}" if np.isnan(row["low"]) else f"{mean:.1f} [{low:.1f}, {high:.1f}]",
                 "verdict": row["against_random"],
-                "is_worse": name in ranking.not_better,
+                "is_worse": name in ranking.evaluations and row["against_random"].startswith(("worse", "not")),
                 "seconds": "" if np.isnan(row["seconds"]) else f"{row['seconds']:.2g}",
             }
         )
@@ -118,6 +131,8 @@ def _metric_rows(ranking: Any, metric: str) -> dict[str, Any]:
     spec = metric_spec(metric)
     rows = []
     for method in ranking.methods:
+        if metric not in ranking.evaluations[method]:
+            continue
         result = ranking.evaluations[method][metric]
         low, high = result.interval
         controls = {name: _control(result, name) for name in ("random", "center", "edges")}
@@ -125,9 +140,9 @@ def _metric_rows(ranking: Any, metric: str) -> dict[str, Any]:
         rows.append(
             {
                 "name": method,
-                "mean": f"{_number(result.mean)} [{_number(low)}, {_number(high)}]",
+                "mean": _number(result.mean) + ("" if np.isnan(low) else f" [{_number(low)}, {_number(high)}]"),
                 "verdict": verdict,
-                "is_worse": bool(verdict) and not verdict.startswith("better"),
+                "is_worse": verdict.startswith(("worse", "not")),
                 **controls,
             }
         )

@@ -11,6 +11,7 @@ from kerasal.attribution.evaluation import FEWEST_IMAGES, metric_spec
 from kerasal.attribution.evaluation.judgment import known_mean
 from kerasal.attribution.method import method_spec
 from kerasal.attribution.ranking.measurement import Measurements
+from kerasal.hooks.default_layers import COMPUTING
 from kerasal.metrics import summarize
 
 import keras
@@ -37,16 +38,19 @@ def candidates(model: keras.Model, method: str, options: Mapping[str, Any], defa
 def stage_layers(model: keras.Model) -> list[str]:
     """Return the last layer of each of the last stages of a network: the layers before the maps become smaller.
 
-    A stage is a run of layers whose outputs have the same positions. Layers without a known output shape are left out.
+    A stage is a run of layers whose outputs have the same positions, from the first convolution on. Layers without a
+    known output shape are left out.
     """
     rank = len(model.inputs[0].shape) if getattr(model, "inputs", None) else 0
     stages: dict[tuple, str] = {}
+    convolved = False
     for path, layer in hooks.layers(model):
         try:
             shape = tuple(keras.tree.flatten(layer.output)[0].shape)
         except (AttributeError, ValueError):  # a layer of a nested or subclassed model, or one that runs several times
             continue
-        if len(shape) == rank > 2 and None not in shape[1:] and not isinstance(layer, keras.layers.InputLayer):
+        convolved |= isinstance(layer, COMPUTING)
+        if convolved and len(shape) == rank > 2 and None not in shape[1:]:
             channels = 1 if getattr(layer, "data_format", "") == "channels_first" else -1
             grid = tuple(np.delete(shape[1:], channels - 1 if channels > 0 else -1))
             if min(grid) > 1:
@@ -102,7 +106,8 @@ def suggest(
 def _share_better(half: Measurements, method: str, options, known, numbers: np.ndarray) -> np.ndarray | None:
     """Return for each image the share of metrics on which these options are better; None if they do not work."""
     try:
-        rows = half.measure(method, options, with_controls=False)["metrics"]
+        subject, _ = half.explain(method, options)
+        rows = half.measure(subject, with_controls=False)["metrics"]
     except ValueError:
         return None
     wins = []

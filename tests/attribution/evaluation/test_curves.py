@@ -103,7 +103,7 @@ def test_a_linear_model_of_any_rank(kind):
     np.testing.assert_allclose(removed.scores, scores[:, None] - down, rtol=1e-4, atol=2e-5)
     added = curve_of(model, images, maps, 1, **options, metric=evaluation.insertion)
     np.testing.assert_allclose(added.scores, (scores - down[:, -1])[:, None] + down, rtol=1e-4, atol=2e-5)
-    with pytest.raises(ValueError, match="maps must be finite and have the shape"):
+    with pytest.raises(ValueError, match="maps must have the shape"):
         evaluation.deletion(model, images, maps[..., None], 1)
     for metric, best in ((evaluation.mu_fidelity, 1), (evaluation.sensitivity_n, 1), (evaluation.infidelity, 0)):
         result = metric(model, images, maps, 1, samples=20, fill=fill, logits=True, random_maps=0)

@@ -29,6 +29,21 @@ def test_verdicts():
         judge(noise, noise).advantage("edges")
 
 
+def test_noise_gets_a_verdict_in_one_run_of_twenty():
+    """Also for values 0 and 1, few images and several random maps, where the interval alone is too narrow."""
+    random = np.random.default_rng(0)
+    verdicts = []
+    for _ in range(200):
+        hits = random.random((4, 12)) < 0.14
+        result = Evaluation("test", "higher", hits[0] * 1.0, {"random": hits[1:].mean(0)}, draws=hits[1:] * 1.0)
+        verdicts.append(result.verdict)
+    assert np.mean([verdict == "not distinguishable from random" for verdict in verdicts]) > 0.93
+
+
+def test_one_image_has_no_interval():
+    assert np.isnan(judge([3.0], [1.0]).interval).all()
+
+
 def test_the_interval_is_that_of_the_paired_differences():
     base = np.random.default_rng(0).normal(size=40) * 100
     mean, low, high = judge(base + 1, base).advantage()  # lost in the spread of the two means

@@ -43,7 +43,10 @@ def test_the_best_scale_and_maps_without_variation(shared_model, batch, maps):
     model = shared_model("functional")
     options = {"samples": 10, "random_maps": 0}
     scaled = evaluation.infidelity(model, batch, maps, **options).values
-    np.testing.assert_allclose(evaluation.infidelity(model, batch, -50 * maps, **options).values, scaled, rtol=1e-6)
+    np.testing.assert_allclose(evaluation.infidelity(model, batch, 50 * maps, **options).values, scaled, rtol=1e-6)
+    turned = evaluation.infidelity(model, batch, -maps, **options).values
+    none = evaluation.infidelity(model, batch, 0 * maps, **options).values
+    np.testing.assert_allclose(np.maximum(scaled, turned), none, rtol=1e-6)  # no factor turns the sign of a map
     assert (scaled <= evaluation.infidelity(model, batch, maps, **options, scale=False).values).all()
     assert evaluation.mu_fidelity(model, batch, np.zeros_like(maps), **options).values.tolist() == [0, 0, 0]
     # a fill that changes nothing: the score never drops

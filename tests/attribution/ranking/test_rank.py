@@ -9,7 +9,7 @@ import pytest
 from kerasal import attribution
 from kerasal.attribution.evaluation import Evaluation
 from kerasal.attribution.ranking import measurement, suggestions
-from kerasal.attribution.ranking.ranking_result import order_methods, rank_columns
+from kerasal.attribution.ranking.ranking_result import Ranking, order_methods, rank_columns, rank_images
 
 import keras
 
@@ -69,7 +69,8 @@ def test_ranks_count_metrics_of_different_units_alike():
         "deletion": evaluation_of("deletion", "lower", [0.5] * count, random=[0.5] * count),
         "insertion": evaluation_of("insertion", "higher", [np.nan] * count, random=[100.0] * count),
     }
-    order = order_methods({"poor": poor, "good": good}, {"good": 2.0, "poor": 1.0})
+    results = {"poor": poor, "good": good}
+    order = order_methods(results, rank_images(results), {"good": 2.0, "poor": 1.0})
     assert order.index.tolist() == ["good", "random map", "poor"]
     assert order["mean_rank"].tolist() == pytest.approx([1, (2.5 + 2) / 2, 2.5])
     assert order.loc["poor", "against_random"] == "worse than random"
@@ -82,15 +83,15 @@ def test_equal_values_share_a_rank_and_undefined_ones_have_none():
 
 
 def test_an_interrupted_run_continues(linear, tmp_path, monkeypatch):
-    seen, measure = [], measurement.Measurements.measure
+    seen, explain = [], measurement.Measurements.explain
 
-    def stop(self, method, options, **kwargs):
+    def stop(self, method, options):
         seen.append(method)
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return measure(self, method, options, **kwargs)
+        return explain(self, method, options)
 
-    monkeypatch.setattr(measurement.Measurements, "measure", stop)
+    monkeypatch.setattr(measurement.Measurements, "explain", stop)
     run = {"methods": ["class_saliency", "gradient_x_input"], "metrics": METRICS, "suggest_options": False}
     with pytest.raises(KeyboardInterrupt):
         attribution.rank(*linear, **run, resume_beside=tmp_path / "page.html")
@@ -123,8 +124,12 @@ def test_an_option_holds_only_on_the_half_that_did_not_choose_it(monkeypatch):
         def __init__(self, numbers):
             self.numbers = numbers
 
-        def measure(self, method, options, *, with_controls):
+        def explain(self, method, options):
+            return (method, options), 0.0
+
+        def measure(self, subject, *, with_controls):
             assert not with_controls
+            method, options = subject
             noise = options["noise"]
             better = {0.05: 0, 0.1: 1, 0.3: np.array([number in half for number in self.numbers])}[noise]
             values = np.zeros(len(self.numbers)) + (better if method == "smoothgrad" or noise == 0.3 else 0)
@@ -147,6 +152,10 @@ def test_layers_of_other_stages_are_tried(make_model):
     assert len(set(sizes)) == len(sizes) and layers
     tried = suggestions.candidates(model, "gradcam", {}, layers[-1])
     assert tried == [{"layer": name} for name in layers[:-1]]
+    rescaled = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Rescaling(2.0, name="rescaling"), keras.layers.Conv2D(2, 3, strides=2)]
+    )
+    assert "rescaling" not in suggestions.stage_layers(rescaled)
     assert suggestions.candidates(model, "gradcam", {"layer": "conv1"}, "conv1") == []
     assert suggestions.candidates(model, "smoothgrad", {"noise": 0.1}, None) == [{"noise": 0.05}, {"noise": 0.3}]
 
@@ -176,10 +185,50 @@ def test_pages(ranked):
     assert ranked.conclusions[0].startswith("gradient_x_input has the best mean rank")
 
 
+def test_conclusions_follow_from_intervals():
+    """A control that is first is named first; what is not better than a control is said to be so."""
+    random = np.random.default_rng(0)
+    count = 40
+    values = random.normal(size=count)
+    noise = [values + 0.01 * random.normal(size=count) for _ in range(4)]
+    good = values + 5
+    controls = {"random": noise[0] - 5, "center": good + 3, "edges": noise[1]}
+    results = {
+        name: {"insertion": evaluation_of("insertion", "higher", part, **controls)}
+        for name, part in {"good": good, "even": noise[2]}.items()
+    }
+    ranks = rank_images(results)
+    order = order_methods(results, ranks, {})
+    empty = pd.DataFrame(columns=suggestions.COLUMNS)
+    found = Ranking(order, ranks, results, empty, [], count)
+    assert found.conclusions[0] == "center has the best mean rank, with a difference from all others."
+    assert "Not better than the center: good, even." in found.conclusions
+    assert "Not better than the edges of the image: even." in found.conclusions
+    assert found.not_better == []
+    assert "Ranking of 2 methods on 40 images" in repr(found)
+
+
+def test_a_model_of_one_output_is_ranked_without_the_test_of_classes(linear):
+    _, images = linear
+    model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    result = attribution.rank(model, images, methods=["gradient_x_input"], metrics=METRICS, suggest_options=False)
+    assert "random_logit" not in result.metrics
+    assert any("random_logit was not computed" in note for note in result.notes)
+    assert "random_logit was not computed" in result.html("Title")
+
+
+def test_one_image_has_no_interval(linear):
+    model, images = linear
+    run = {"methods": ["class_saliency"], "metrics": METRICS, "suggest_options": False}
+    one = attribution.rank(model, images[:1], **run)
+    assert one.order[["low", "high"]].isna().all(axis=None)
+    assert one.sheet("Title").std() > 5 and "nan" not in one.html("Title")
+
+
 def test_few_images_get_no_verdict(linear):
     model, images = linear
     few = attribution.rank(model, images[:4], methods=["class_saliency"], metrics=METRICS, suggest_options=False)
-    assert few.conclusions == ["4 images are too few for a verdict. Score 10 or more."]
+    assert few.conclusions == ["Verdicts need 10 images or more, got 4."]
     assert few.order.loc["class_saliency", "against_random"] == "too few images (4)"
 
 
@@ -194,7 +243,9 @@ def test_few_images_get_no_verdict(linear):
         ({"metrics": ["sparseness"]}, "at least one that orders methods"),
         ({"metrics": ["pointing_game"]}, "truth must be passed for pointing_game"),
         ({"metrics": {"deletion": {"step": 3}}}, "metrics must name options of deletion, got 'step'"),
-        ({"methods": ["gradcam"]}, "at least one that works"),
+        ({"methods": ["gradcam"]}, "No method works on 'sequential.*gradcam: "),
+        ({"metrics": {"deletion": {"steps": 0}}}, "^steps must be a positive integer, got 0"),
+        ({"target": 9}, "^The target's index must be in range, got 9"),
         ({"random_maps": 0}, "random_maps must be a positive integer"),
     ],
 )

@@ -4,6 +4,10 @@
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasal.compat import tf_keras_vis as tf_keras_vis
 
 __all__ = ["tf_keras_vis"]
 

@@ -1,6 +1,7 @@
 """The model that most tests of the drop-in use."""
 
 import pytest
+
 from tests.compat.pairs import flat_model
 
 

@@ -32,7 +32,7 @@ def pair(name):
 
 def seeded(function, *args, **options):
     """A call after the same seeds of NumPy and TensorFlow, as an ascent and SmoothGrad draw from both."""
-    np.random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
     tf.random.set_seed(3)
     return function(*args, **options)
 
@@ -65,4 +65,3 @@ def flat_model(seed=0, name="flat", outputs=1, inputs=1):
     random = np.random.default_rng(seed)
     model.set_weights([random.normal(0, 0.4, weight.shape) for weight in model.weights])
     return model
-

@@ -4,11 +4,12 @@ import inspect
 
 import numpy as np
 import pytest
-from tests.compat.pairs import CAMS, MAPS, PLACES, check_equal, flat_model, images, pair, seeded
 from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D, Scale
 from tf_keras_vis.activation_maximization.regularizers import Norm, TotalVariation2D
 from tf_keras_vis.utils.model_modifiers import ExtractIntermediateLayer, GuidedBackpropagation, ReplaceToLinear
 from tf_keras_vis.utils.scores import BinaryScore, CategoricalScore, InactiveScore
+
+from tests.compat.pairs import CAMS, MAPS, PLACES, check_equal, flat_model, images, pair, seeded
 
 import keras
 import tensorflow as tf

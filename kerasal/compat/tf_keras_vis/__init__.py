@@ -26,7 +26,7 @@ _ORIGIN = {
     "Scorecam": "scorecam",
 }
 
-__all__ = [*_ORIGIN]
+__all__ = list(_ORIGIN)
 
 
 def __dir__() -> list[str]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-import tensorflow as tf
 from tf_keras_vis.utils import listify
 from tf_keras_vis.utils.regularizers import LegacyRegularizer
+
+import tensorflow as tf
 
 
 def input_ranges(ranges: Any, count: int) -> list[tuple]:
@@ -82,7 +82,7 @@ def regularizers_per_input(regularizers: Any, names: Sequence[str]) -> Callable[
     nested = nested or [listify(entry) for entry in listify(regularizers)]
     old = [isinstance(item, LegacyRegularizer) for entry in nested for item in entry]
     if any(old):
-        flat = listify(regularizers) if not isinstance(regularizers, Mapping) else [regularizers]
+        flat: list[Any] = listify(regularizers) if not isinstance(regularizers, Mapping) else [regularizers]
         if not all(isinstance(item, LegacyRegularizer) for item in flat):
             raise ValueError(
                 "regularizers must be all of tf_keras_vis.activation_maximization.regularizers, or a flat list of "
@@ -134,4 +134,4 @@ def _noise(ends: tuple, spec: tf.TensorSpec) -> tf.Tensor:
         low = high - np.abs(high / 2.0)
     elif high is None:
         high = low + np.abs(low * 2.0)
-    return tf.random.uniform(spec.shape[1:], low, high)
+    return tf.random.uniform(spec.shape[1:].as_list(), low, high)

@@ -81,7 +81,7 @@ class ClassMap(ModelVisualization):
         cam = np.asarray(cam)
         if not expand_cam:
             return normalize(cam) if normalize_cam else cam
-        maps = [zoom(cam, zoom_factors(cam.shape, x.shape[: cam.ndim]), order=1) for x in inputs]
+        maps: list[Any] = [zoom(cam, zoom_factors(cam.shape, x.shape[: cam.ndim]), order=1) for x in inputs]
         return self._unwrap([normalize(x) for x in maps] if normalize_cam else maps, seed_input)
 
 

@@ -117,7 +117,7 @@ def _compile(model, modification: Modification, specs: tuple, path: str | None, 
     def run(*tensors):
         model: Any = reference()
         *inputs, tensor = tensors if replaced else (*tensors, None)
-        replacements = {path: tensor} if replaced else {}
+        replacements: Any = {path: tensor} if replaced else {}
         layer = modification.layer
         tapped = [name for name in (layer, path) if name is not None]
         outputs = None
@@ -125,9 +125,7 @@ def _compile(model, modification: Modification, specs: tuple, path: str | None, 
         activations, reads_logits = linear_outputs(model, modification)
         with contextlib.ExitStack() as stack:
             stack.enter_context(unchanged(model))
-            layers = stack.enter_context(
-                taps.watch(model, taps=tapped, runs={}, replacements=replacements, rule=rule)
-            )
+            layers = stack.enter_context(taps.watch(model, taps=tapped, runs={}, replacements=replacements, rule=rule))
             for activated in activations:
                 stack.enter_context(taps.replace_attribute(activated, "activation", keras.activations.linear))
             stack.enter_context(_Constants())

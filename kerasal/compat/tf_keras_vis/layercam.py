@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Layercam(Gradcam):
-    """The channels of a layer, weighted by their positive gradients at each position (Jiang et al. 2021, equation 5)."""
+    """The channels of a layer, weighted by their positive gradients per position (Jiang et al. 2021, equation 5)."""
 
     def __call__(
         self,

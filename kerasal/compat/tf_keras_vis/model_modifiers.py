@@ -12,9 +12,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kerasal.hooks import paths
-
-import keras
 from tf_keras_vis.utils.model_modifiers import (
     ExtractIntermediateLayer,
     ExtractIntermediateLayerForGradcam,
@@ -22,6 +19,10 @@ from tf_keras_vis.utils.model_modifiers import (
     ModelModifier,
     ReplaceToLinear,
 )
+
+from kerasal.hooks import paths
+
+import keras
 
 __all__ = [
     "ClonedModel",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from tf_keras_vis.utils import get_num_of_steps_allowed
 
 from kerasal.compat.tf_keras_vis.visualization import (
     ModelVisualization,
@@ -12,7 +13,6 @@ from kerasal.compat.tf_keras_vis.visualization import (
 )
 
 import tensorflow as tf
-from tf_keras_vis.utils import get_num_of_steps_allowed
 
 
 class Saliency(ModelVisualization):
@@ -80,5 +80,6 @@ def _add_noise(x: tf.Tensor, count: int, noise: float) -> tf.Tensor:
     """Return ``count`` noisy copies of inputs, (count, N, …), drawn from numpy.random in the order of tf-keras-vis."""
     axes = list(range(1, x.shape.rank))
     scale = noise * (tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True))
-    draws = np.random.standard_normal((count, *x.shape)).astype(np.float32 if x.dtype != tf.float64 else np.float64)
+    shape: Any = (count, *x.shape)
+    draws = np.random.standard_normal(shape)  # noqa: NPY002  (the generator of tf-keras-vis)
     return x[None] + scale[None] * tf.cast(draws, x.dtype)

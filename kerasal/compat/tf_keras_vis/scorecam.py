@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
+from tf_keras_vis.utils import get_num_of_steps_allowed
+from tf_keras_vis.utils.scores import CategoricalScore
 
 from kerasal.compat.tf_keras_vis.class_maps import ClassMap
 
 import keras
 import tensorflow as tf
-from tf_keras_vis.utils import get_num_of_steps_allowed
-from tf_keras_vis.utils.scores import CategoricalScore
 
 
 class Scorecam(ClassMap):
@@ -74,7 +74,8 @@ class Scorecam(ClassMap):
 
     def _predict(self, maps: tf.Tensor, inputs: list[tf.Tensor], batch_size: int) -> list[np.ndarray]:
         """Return the outputs for inputs that each channel masks, (channels, N, classes) for each output."""
-        images, channels = maps.shape[0], maps.shape[-1]
+        sizes: Any = maps.shape.as_list()
+        images, channels = sizes[0], sizes[-1]
         planes = tf.transpose(maps, [maps.shape.rank - 1, 0, *range(1, maps.shape.rank - 1)])
         planes = tf.reshape(planes, [-1, *maps.shape[1:-1]])  # (channels · N, *positions)
         rows = np.arange(channels * images)
@@ -114,16 +115,18 @@ def _varied_channels(maps: tf.Tensor, kept: int) -> tf.Tensor:
 
 
 def _mask(x: tf.Tensor, planes: tf.Tensor, images: np.ndarray) -> tf.Tensor:
-    """Return inputs, each times a plane that is enlarged to its size, linearly between the corners, and then to 0..1."""
-    enlarged = planes
-    for axis in range(1, planes.shape.rank):
-        matrix = _enlargement(planes.shape[axis], x.shape[axis])
+    """Return inputs, each times a plane enlarged to its size, linearly between the corners, and scaled to 0..1."""
+    enlarged: Any = planes
+    sizes: Any = planes.shape.as_list()
+    new_sizes: Any = x.shape.as_list()
+    for size, new_size in zip(sizes[1:], new_sizes[1:], strict=False):
+        matrix = _enlargement(size, new_size)
         enlarged = tf.tensordot(enlarged, tf.constant(matrix, planes.dtype), [[1], [0]])  # the axis becomes the last
     axes = list(range(1, planes.shape.rank))
     lowest = tf.reduce_min(enlarged, axis=axes, keepdims=True)
     range_ = tf.reduce_max(enlarged, axis=axes, keepdims=True) - lowest
     shares = (enlarged - lowest) / (range_ + keras.config.epsilon())
-    return tf.gather(x, images) * tf.cast(shares[..., None], x.dtype)
+    return tf.gather(x, images) * tf.cast(tf.expand_dims(shares, -1), x.dtype)
 
 
 def _enlargement(size: int, new_size: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from tf_keras_vis.utils import is_mixed_precision, listify
 
 from kerasal.compat.tf_keras_vis.compiled_model import CompiledModel
 from kerasal.compat.tf_keras_vis.model_modifiers import apply_modifiers, modify
@@ -12,7 +13,6 @@ from kerasal.hooks.model_inputs import input_specs
 
 import keras
 import tensorflow as tf
-from tf_keras_vis.utils import is_mixed_precision, listify
 
 
 class ModelVisualization(abc.ABC):
@@ -131,7 +131,7 @@ def mean_scores(functions: Sequence, outputs: Sequence[tf.Tensor]) -> list[tf.Te
     """Return the score of each image for each output: the mean of what the score function returns for it."""
     values = []
     for function, output in zip(functions, outputs, strict=True):
-        value = function(output)
+        value: Any = function(output)
         if isinstance(value, (list, tuple)) and len(value) and tf.is_tensor(value[0]):
             value = tf.stack(value, axis=0)
         value = value if tf.is_tensor(value) else tf.constant(value)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from tf_keras_vis.activation_maximization.callbacks import managed_callbacks
+from tf_keras_vis.utils import get_num_of_steps_allowed, is_mixed_precision, listify
 
 from kerasal.compat.tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D
 from kerasal.compat.tf_keras_vis.activation_maximization.regularizers import Norm, TotalVariation2D
@@ -21,8 +23,6 @@ from kerasal.hooks.model_inputs import input_specs
 
 import keras
 import tensorflow as tf
-from tf_keras_vis.activation_maximization.callbacks import managed_callbacks
-from tf_keras_vis.utils import get_num_of_steps_allowed, is_mixed_precision, listify
 
 __all__ = ["ActivationMaximization"]
 
@@ -37,8 +37,8 @@ class ActivationMaximization(ModelVisualization):
         score,
         seed_input=None,
         input_range=(0, 255),
-        input_modifiers=[Jitter(jitter=4), Rotate2D(degree=1)],  # noqa: B006  (the default of tf-keras-vis)
-        regularizers=[TotalVariation2D(weight=1.0), Norm(weight=0.3, p=1)],  # noqa: B006
+        input_modifiers=[Jitter(jitter=4), Rotate2D(degree=1)],  # noqa: B006, B008  (defaults of tf-keras-vis)
+        regularizers=[TotalVariation2D(weight=1.0), Norm(weight=0.3, p=1)],  # noqa: B006, B008
         steps=200,
         optimizer=None,
         gradient_modifier=None,

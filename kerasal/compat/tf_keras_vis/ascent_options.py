@@ -128,10 +128,11 @@ def _noise(ends: tuple, spec: tf.TensorSpec) -> tf.Tensor:
     if None in spec.shape[1:]:
         raise ValueError(f"seed_input must be passed for a model that takes any size, {tuple(spec.shape)}.")
     low, high = ends
+    shape: Any = spec.shape.as_list()[1:]
     if low is None and high is None:
         low, high = 0.0, 1.0
     elif low is None:
         low = high - np.abs(high / 2.0)
     elif high is None:
         high = low + np.abs(low * 2.0)
-    return tf.random.uniform(spec.shape[1:].as_list(), low, high)
+    return tf.random.uniform(shape, low, high)

@@ -29,6 +29,14 @@ __all__ = ["ActivationMaximization"]
 _LARGEST_SCALE = 2.0**15  # of the loss of a model with float16 layers; halved until no gradient overflows
 
 
+class Activations(np.ndarray):
+    """An array with the method ``numpy``: tf-keras-vis returns arrays or tensors, depending on its version."""
+
+    def numpy(self) -> np.ndarray:
+        """Return the values as a plain array."""
+        return np.asarray(self)
+
+
 class ActivationMaximization(ModelVisualization):
     """The input that maximizes a score, by steps of an optimizer from noise (Simonyan et al. 2013, section 2)."""
 
@@ -47,7 +55,7 @@ class ActivationMaximization(ModelVisualization):
         unconnected_gradients=tf.UnconnectedGradients.NONE,
         activation_modifiers=None,
     ) -> Any:
-        """Return the inputs as a tensor (N, …), clipped to their range; a list for several inputs.
+        """Return the inputs as an array (N, …), clipped to their range; a list for several inputs.
 
         Args:
             score: a ``Score`` of tf-keras-vis or a function from an output (N, …) to scores of the images, N of them;
@@ -112,7 +120,7 @@ class ActivationMaximization(ModelVisualization):
                         regularizations=ascent.penalties,
                         overall_score=ascent.losses,
                     )
-        return self._unwrap(results(values), seed_input)
+        return self._unwrap([np.asarray(value).view(Activations) for value in results(values)], seed_input)
 
     def _listed(self, seed_input: Any) -> list | None:
         """Return the inputs to start from as a list, or None if there are none."""

@@ -44,6 +44,7 @@ def test_arguments_and_defaults_are_the_same(name):
             assert same_type and (mine.default == other.default or not is_plain), mine.name
 
 
+@pytest.mark.quick("Saliency-linear", "Gradcam-guided", "Scorecam-none")
 @pytest.mark.filterwarnings("ignore::kerasal.compat.tf_keras_vis.ClonedModel")
 @pytest.mark.parametrize("modifier", MODIFIERS)
 @pytest.mark.parametrize("name", MAPS)
@@ -78,11 +79,13 @@ SCORECAM_OPTIONS = {
 }
 
 
+@pytest.mark.quick("smooth", "signed")
 @pytest.mark.parametrize("options", OPTIONS)
 def test_options_of_saliency(options, model):
     compare("Saliency", model, SCORES, X, ReplaceToLinear(), **OPTIONS[options])
 
 
+@pytest.mark.quick("GradcamPlusPlus-raw", "Layercam-unsought", "Scorecam-faster")
 @pytest.mark.parametrize("options", [*CAM_OPTIONS, *SCORECAM_OPTIONS])
 @pytest.mark.parametrize("name", CAMS)
 def test_options_of_class_maps(name, options, model):
@@ -94,6 +97,7 @@ def test_options_of_class_maps(name, options, model):
     compare(name, model, SCORES, X, **chosen)
 
 
+@pytest.mark.quick("list-Gradcam")
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize(
     "score",
@@ -106,6 +110,7 @@ def test_scores_and_a_single_image(name, score, model):
     compare(name, model, score, [X])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 def test_several_inputs_and_outputs(name):
     model = flat_model(seed=4, outputs=2, inputs=2)
@@ -122,6 +127,7 @@ def test_several_inputs_and_outputs(name):
     assert all(map(np.array_equal, named.values(), listed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 def test_training_mode(name):
     def make():
@@ -143,6 +149,7 @@ def test_training_mode(name):
     check_equal(mine, seeded(theirs(make()), SCORES, X, training=True, **samples))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(20, 3), (6, 7, 8, 2)], ids=["signal", "volume"])
 @pytest.mark.parametrize("name", MAPS)
 def test_signals_and_volumes(name, shape):
@@ -179,6 +186,7 @@ def ascend(cls, model, score, modifier=None, *, rate=1.0, **options):
     return seeded(cls(model, modifier), score, steps=6, optimizer=optimizer, **options)
 
 
+@pytest.mark.quick("regularized")
 @pytest.mark.parametrize("options", ASCENTS)
 def test_activation_maximization(options, model):
     results = [
@@ -188,6 +196,7 @@ def test_activation_maximization(options, model):
     check_equal(*results)
 
 
+@pytest.mark.quick("linear")
 @pytest.mark.parametrize(
     "modifier",
     [
@@ -206,6 +215,7 @@ def test_maximization_of_a_channel(modifier, model):
     check_equal(*results)
 
 
+@pytest.mark.slow
 def test_maximization_of_several_inputs_and_outputs():
     model = flat_model(outputs=2, inputs=2)
     options = {

@@ -112,8 +112,13 @@ def kind(request):
     return model
 
 
+@pytest.mark.quick("nested-Saliency-linear", "subclassed-Gradcam-none")
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*The structure of `inputs`:UserWarning")
-@pytest.mark.parametrize("modifier", [None, ReplaceToLinear(), [GuidedBackpropagation(), ReplaceToLinear()]], ids=str)
+@pytest.mark.parametrize(
+    "modifier",
+    [None, ReplaceToLinear(), [GuidedBackpropagation(), ReplaceToLinear()]],
+    ids=["none", "linear", "guided"],
+)
 @pytest.mark.parametrize("name", MAPS)
 def test_maps_equal_those_of_tf_keras_vis_on_the_flat_model(name, modifier, kind):
     ours, theirs = pair(name)
@@ -122,6 +127,7 @@ def test_maps_equal_those_of_tf_keras_vis_on_the_flat_model(name, modifier, kind
     assert all(map(np.array_equal, kind.get_weights(), before))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*The structure of `inputs`:UserWarning")
 @pytest.mark.parametrize(
     "modifier", [ReplaceToLinear(), [ExtractIntermediateLayer("last"), ReplaceToLinear()]], ids=["class", "channel"]
@@ -135,6 +141,7 @@ def test_maximization_equals_that_of_tf_keras_vis_on_the_flat_model(modifier, ki
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CAMS)
 def test_a_layer_at_any_depth(name, kind):
     ours = pair(name)[0]
@@ -159,6 +166,7 @@ def transformer():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*The structure of `inputs`:UserWarning")
 @pytest.mark.parametrize("name", MAPS)
 def test_a_transformer_inside_another_model(name, transformer):
@@ -172,6 +180,7 @@ def test_a_transformer_inside_another_model(name, transformer):
     check_equal(mine, theirs(transformer)(SCORES, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CAMS)
 def test_tokens_are_put_on_their_grid(name, transformer):
     ours = pair(name)[0]

@@ -74,6 +74,7 @@ def test_a_modifier_of_the_user_is_applied_to_a_clone(modifiers, model):
     assert visualization.model is not model and model.layers[-1].activation is keras.activations.softmax
 
 
+@pytest.mark.slow
 def test_without_a_clone_a_modifier_changes_the_model():
     model = flat_model()
     linear = ours("Saliency")(model, ReplaceToLinear())(SCORES, X)
@@ -103,6 +104,7 @@ def test_a_rule_that_finds_no_relu_is_an_error():
         ours("Saliency")(model, GuidedBackpropagation())(CategoricalScore(0), images(1, 4), keepdims=True)
 
 
+@pytest.mark.slow
 def test_a_softmax_layer_becomes_linear_too():
     """tf-keras-vis only replaces the attribute ``activation``, which a Softmax layer does not read."""
     model = flat_model()
@@ -115,6 +117,7 @@ def test_a_softmax_layer_becomes_linear_too():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 def test_mixed_precision_is_close_to_full_precision(name, model):
     keras.config.set_dtype_policy("mixed_float16")
@@ -128,6 +131,7 @@ def test_mixed_precision_is_close_to_full_precision(name, model):
     np.testing.assert_allclose(maps, ours(name)(model, ReplaceToLinear())(SCORES, X), atol=0.03)
 
 
+@pytest.mark.slow
 def test_an_ascent_in_mixed_precision_takes_the_steps_of_full_precision(model):
     """tf-keras-vis divides the gradients by the scale of a loss that it has not scaled, and hardly moves."""
     keras.config.set_dtype_policy("mixed_float16")
@@ -160,6 +164,7 @@ class Record(Callback):
         self.calls.append("end")
 
 
+@pytest.mark.slow
 def test_callbacks_get_what_they_get_from_tf_keras_vis(model, tmp_path, capsys):
     records = []
     for cls in pair("ActivationMaximization"):
@@ -183,6 +188,7 @@ def test_callbacks_get_what_they_get_from_tf_keras_vis(model, tmp_path, capsys):
     assert "2/2" in capsys.readouterr().out and (tmp_path / "ascent.gif").is_file()
 
 
+@pytest.mark.slow
 def test_two_regularizers_of_a_name_both_count(model):
     """tf-keras-vis keeps the last one of a name."""
     start = images(1, 12, 14, 3)
@@ -201,6 +207,7 @@ def test_results_have_numpy_as_tensors_do(model):
     assert type(result.numpy()) is np.ndarray
 
 
+@pytest.mark.slow
 def test_a_score_too_large_for_an_exponential():
     model = flat_model()
     head = model.layers[-1]
@@ -233,6 +240,7 @@ CAM_ERRORS = {
 }
 
 
+@pytest.mark.quick("Saliency-no score", "Saliency-inputs", "Gradcam-dense")
 @pytest.mark.parametrize("error", [*ERRORS, *CAM_ERRORS])
 @pytest.mark.parametrize("name", MAPS)
 def test_errors_name_the_argument(name, error, model):
@@ -260,6 +268,7 @@ def test_errors_of_an_ascent(options, error, model):
         ours("ActivationMaximization")(model)(CategoricalScore(0), steps=1, **options)
 
 
+@pytest.mark.slow
 def test_a_change_of_the_model_is_seen():
     model = flat_model()
     visualization = ours("Gradcam")(model, ReplaceToLinear())

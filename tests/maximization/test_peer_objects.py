@@ -38,6 +38,7 @@ def test_scores_stand_for_objectives(model):
     np.testing.assert_allclose(own.raw, classes.raw[:1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_binary_scores(model):
     binary = keras.Sequential([model, keras.layers.Dense(1, activation="sigmoid")])
     binary.build((None, 12, 12, 3))
@@ -46,6 +47,7 @@ def test_binary_scores(model):
     np.testing.assert_array_equal(scores.raw, both.raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [

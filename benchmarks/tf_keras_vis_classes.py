@@ -3,11 +3,11 @@
     python benchmarks/tf_keras_vis_classes.py [--models VGG16 MobileNetV2] [--classes Saliency Gradcam …] [--rounds 5]
 
 The models have random weights, the input is one image of 224 × 224, and the score is a class under ``ReplaceToLinear``.
-Saliency is timed without and with noise (``--samples``). Score-CAM uses ``--channels`` channels (``max_N``), and an ascent takes
-``--steps`` steps with the default regularizers and input modifiers. The packages take turns in each round. A row has
-the median time of each per call of an instance, and the median over rounds of the ratio of both; above 1, kerasal is
-faster. "first" is the time of making an instance and of its first call: tf-keras-vis clones the model there, and
-kerasal compiles it, once per model.
+Saliency is timed without and with noise (``--samples``). Score-CAM uses ``--channels`` channels (``max_N``), and an
+ascent takes ``--steps`` steps with the default regularizers and input modifiers. The packages take turns in each round.
+A row has the median time of each per call of an instance, and the median over rounds of the ratio of both; above 1,
+kerasal is faster. "first" is the time of making an instance and of its first call: tf-keras-vis clones the model there,
+and kerasal compiles it, once per model.
 """
 
 import argparse

@@ -57,7 +57,7 @@ def test_model_modifiers(name, modifier, model):
 
 OPTIONS = {
     "smooth": {"smooth_samples": 5},
-    "smooth, noise": {"smooth_samples": 3, "smooth_noise": 0.5, "keepdims": True},
+    "smooth, noise": {"smooth_samples": 3, "smooth_noise": 0.5, "keepdims": True, "normalize_map": False},
     "keepdims": {"keepdims": True},
     "signed": {"gradient_modifier": None, "normalize_map": False},
     "relu": {"gradient_modifier": tf.nn.relu},

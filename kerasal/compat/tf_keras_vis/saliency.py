@@ -82,4 +82,4 @@ def _add_noise(x: tf.Tensor, count: int, noise: float) -> tf.Tensor:
     scale = noise * (tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True))
     shape: Any = (count, *x.shape)
     draws = np.random.standard_normal(shape)  # noqa: NPY002  (the generator of tf-keras-vis)
-    return x[None] + scale[None] * tf.cast(draws, x.dtype)
+    return x[None] + tf.cast(draws * np.asarray(scale, np.float64), x.dtype)  # rounded once, as there

@@ -1,11 +1,13 @@
 """Time of the perturbation methods beside that of their forward passes, and of other packages with as many passes.
 
-    python benchmarks/perturbation.py [--model vgg16] [--samples 256] [--rounds 5]
+    python benchmarks/perturbation.py [--model vgg16] [--samples 256] [--rounds 5] [--only rise hsic]
 
-The model has random weights and explains one image of 224 × 224. The floor is a compiled loop over as many forward
-passes of the image, in batches as large as those of the methods. All are run once to be traced, and then in turn; the
-figures are medians over the rounds. Peers are measured where they are installed (see ``perturbation_equality.py``):
-RISE of xplique and KernelExplainer of shap, which call the compiled model in batches of 32.
+The model has random weights, normalized so that its scores differ, and explains one image of 224 × 224. The floor is a
+compiled loop over as many forward passes of the image, in batches as large as those of the methods. All are run once to
+be traced, and then in turn; the figures are medians over the rounds. Peers are measured where they are installed, in
+the two environments of ``perturbation_equality.py``: RISE, Sobol and HSIC of xplique, KernelExplainer of shap and
+LimeImageExplainer of lime; FeatureAblation and KernelShap of captum. All explain the same Keras model, which they call
+compiled and in batches of 32. With five rounds, a run takes about four minutes on two cores.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -64,18 +67,33 @@ def forward_loop(model: keras.Model, image: np.ndarray) -> Callable[[int], None]
     return lambda passes: float(loop(tf.constant(passes)))
 
 
-def peers(model: keras.Model, image: np.ndarray, samples: int) -> dict[str, Callable[[], None]]:
-    """Return functions that run peers with about as many forward passes, by the name of kerasal's method."""
-    found: dict[str, Callable] = {}
-    if importlib.util.find_spec("xplique"):
-        from xplique.attributions import Rise
+def normalize(model: keras.Model, image: np.ndarray) -> None:
+    """Set the statistics of batch normalization to those of noise; a new network has the same score everywhere."""
+    noise = np.random.default_rng(1).normal(size=(8, *image.shape[1:])).astype(np.float32)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in layers:
+        layer.momentum = 0.0
+    if layers:
+        model(noise, training=True)
 
-        explainer = Rise(model, nb_samples=samples, grid_size=7, batch_size=BATCH)
-        found["rise"] = functools.partial(explainer, image, np.eye(1000, dtype=np.float32)[[0]])
+
+def peers(model: keras.Model, image: np.ndarray, samples: int) -> dict[tuple[str, str], Callable]:
+    """Return functions that run peers with about as many forward passes, by the name of kerasal's method and theirs."""
+    found: dict[tuple[str, str], Callable] = {}
+    labels, run = make_regions((SIDE, SIDE)).labels, tf.function(functools.partial(model, training=False))
+    designs = methods(samples)["sobol"][0]["designs"]
+    if importlib.util.find_spec("xplique"):
+        from xplique import attributions
+
+        shared, target = {"grid_size": 7, "batch_size": BATCH}, np.eye(1000, dtype=np.float32)[[0]]
+        for name, explainer in {
+            "rise": attributions.Rise(model, nb_samples=samples, **shared),
+            "sobol": attributions.SobolAttributionMethod(model, nb_design=designs, **shared),
+            "hsic": attributions.HsicAttributionMethod(model, nb_design=samples, **shared),
+        }.items():
+            found[name, "xplique"] = functools.partial(explainer, image, target)
     if importlib.util.find_spec("shap"):
         import shap
-
-        labels, run = make_regions((SIDE, SIDE)).labels, tf.function(functools.partial(model, training=False))
 
         def score(kept: np.ndarray) -> np.ndarray:
             parts = [kept[start : start + BATCH] for start in range(0, len(kept), BATCH)]
@@ -84,7 +102,31 @@ def peers(model: keras.Model, image: np.ndarray, samples: int) -> dict[str, Call
 
         kernel = shap.KernelExplainer(score, np.zeros((1, REGIONS)))
         every = np.ones(REGIONS)
-        found["kernel_shap"] = lambda: kernel.shap_values(every, nsamples=samples, l1_reg=False, silent=True)
+        found["kernel_shap", "shap"] = lambda: kernel.shap_values(every, nsamples=samples, l1_reg=False, silent=True)
+    if importlib.util.find_spec("lime"):
+        from lime.lime_image import LimeImageExplainer
+
+        options = {"hide_color": 0, "num_samples": samples, "batch_size": BATCH}
+        found["lime", "lime"] = lambda: LimeImageExplainer().explain_instance(
+            image[0],
+            lambda x: run(np.asarray(x, np.float32)).numpy(),
+            labels=(0,),
+            top_labels=None,
+            segmentation_fn=lambda x: labels,
+            **options,
+        )
+    if importlib.util.find_spec("captum"):
+        import captum.attr
+        import torch
+
+        def scores(x):
+            return torch.from_numpy(run(x.numpy()).numpy()[:, 0])
+
+        mask = torch.from_numpy(np.repeat(labels[..., None], 3, axis=2)[None].astype(np.int64))
+        options = {"feature_mask": mask, "perturbations_per_eval": BATCH}
+        x, kernel_shap = torch.from_numpy(image), captum.attr.KernelShap(scores)
+        found["ablation", "captum"] = lambda: captum.attr.FeatureAblation(scores).attribute(x, **options)
+        found["kernel_shap", "captum"] = lambda: kernel_shap.attribute(x, n_samples=samples, **options)
     return found
 
 
@@ -94,33 +136,35 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="mobilenetv2")
     parser.add_argument("--samples", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", choices=methods(256), help="Names of methods; by default all.")
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     model = MODELS[arguments.model](weights=None)
     image = np.random.default_rng(0).normal(size=(1, SIDE, SIDE, 3)).astype(np.float32)
-    floor, others = forward_loop(model, image), peers(model, image, arguments.samples)
-    table = methods(arguments.samples)
-    runs: dict[tuple[str, str], Callable] = {}
-    for name, (options, passes) in table.items():
-        runs[name, "kerasal"] = functools.partial(getattr(attribution, name), model, image, 0, logits=False, **options)
-        runs[name, "floor"] = functools.partial(floor, passes)
-        if name in others:
-            runs[name, "peer"] = others[name]
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+    normalize(model, image)
+    floor = forward_loop(model, image)
+    table = {name: row for name, row in methods(arguments.samples).items() if name in (arguments.only or [name])}
+    others = {key: run for key, run in peers(model, image, arguments.samples).items() if key[0] in table}
+    runs: dict[Any, Callable] = {passes: functools.partial(floor, passes) for _, passes in table.values()}
+    for name, (options, _) in table.items():
+        runs[name] = functools.partial(getattr(attribution, name), model, image, 0, logits=False, **options)
+        runs |= {key: run for key, run in others.items() if key[0] == name}
+    times: dict[Any, list[float]] = {key: [] for key in runs}
     for number in range(arguments.rounds + 1):  # the first one traces
         for key, run in runs.items():
             start = time.perf_counter()
             run()
             times[key] += [time.perf_counter() - start] if number else []
+
+    def ratio(first: Any, second: Any) -> str:
+        pairs = zip(times[first], times[second], strict=True)
+        return f"{statistics.median(one / other for one, other in pairs):.2f}"
+
     print(f"{arguments.model}, {arguments.rounds} rounds\n")
     print("| method | passes | time, s | × its forward passes | peer × kerasal |\n|---|---|---|---|---|")
     for name, (_, passes) in table.items():
-        ours = statistics.median(times[name, "kerasal"])
-        pairs = zip(times[name, "kerasal"], times[name, "floor"], strict=True)
-        ratio = statistics.median(mine / base for mine, base in pairs)
-        both = zip(times.get((name, "peer"), []), times[name, "kerasal"], strict=False)
-        peer = [theirs / mine for theirs, mine in both]
-        print(f"| {name} | {passes} | {ours:.2f} | {ratio:.2f} | {f'{statistics.median(peer):.2f}' if peer else '–'} |")
+        peer = ", ".join(f"{ratio(key, name)} ({key[1]})" for key in others if key[0] == name)
+        print(f"| {name} | {passes} | {statistics.median(times[name]):.2f} | {ratio(name, passes)} | {peer or '–'} |")
 
 
 if __name__ == "__main__":

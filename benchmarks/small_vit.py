@@ -45,7 +45,7 @@ from map_scores import (
 )
 
 from kerasal import attribution, images
-from kerasal.attribution.faithfulness import pointing_game
+from kerasal.attribution.evaluation import pointing_game
 from kerasal.progress import progress_bar
 
 import keras
@@ -148,7 +148,8 @@ def score_boxes(models, photos, labels, names, boxes: pd.DataFrame, seed: int) -
         inside = np.zeros(shape, bool)
         inside[y : y_last + 1, x : x_last + 1] = True
         for row, values in maps.items():
-            hit = values[number].any() and pointing_game(values[number][None], [(x, y, x_last + 1, y_last + 1)])[0]
+            box = [(x, y, x_last + 1, y_last + 1)]
+            hit = np.nan_to_num(pointing_game(values[number][None], box, random_maps=0).values[0])
             measured = {"hit": float(hit), "lift": lift(values[number], inside), "area": inside.mean()}
             scores.append({"seed": seed, "image": name, "right": int(right[number]), "row": row, **measured})
     return scores

@@ -38,7 +38,7 @@ from map_scores import Rows
 from markdown_tables import interval
 
 from kerasal import attribution, images, metrics
-from kerasal.attribution.faithfulness import pointing_game
+from kerasal.attribution.evaluation import pointing_game
 from kerasal.datasets import open_gaze
 from kerasal.progress import progress_bar
 
@@ -110,7 +110,8 @@ def measure_objects(arguments, output: pathlib.Path) -> pd.DataFrame:
             for name, values in compute_maps(models, x, target, np.random.default_rng(number)).items():
                 positive = np.maximum(values, 0)
                 inside = positive[y_min:y_max, x_min:x_max].sum() / positive.sum() if positive.any() else np.nan
-                hit = float(pointing_game(values[None], [(x_min, y_min, x_max, y_max)])[0]) if positive.any() else 0.0
+                hits = pointing_game(values[None], [(x_min, y_min, x_max, y_max)], random_maps=0).values
+                hit = float(hits[0]) if positive.any() else 0.0
                 scores.append({"row": name, "hit": hit, "in box": inside, "lift": inside / area, "area": area})
             rows.add([{"image": row["file"], "right": right, **score} for score in scores])
     return rows.table

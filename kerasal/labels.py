@@ -97,7 +97,7 @@ def find(name: str, names: Sequence[str]) -> int:
     if matches:
         raise ValueError(f"{name!r} is the name of several classes: {', '.join(map(str, matches))}. Pass the index.")
     synonyms = [part.strip() for known in names for part in known.split(",")]
-    raise ValueError(unknown_name_message(name, set(synonyms), "class"))
+    raise ValueError(unknown_name_message(name, set(synonyms), "class", count=len(names)))
 
 
 def short(names: Sequence[str], index: int) -> str:

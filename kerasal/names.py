@@ -11,8 +11,12 @@ _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
 
 
-def unknown_name_message(name: str, known: Iterable[str], what: str, where: str = "") -> str:
+def unknown_name_message(
+    name: str, known: Iterable[str], what: str, where: str = "", *, count: int | None = None
+) -> str:
     """Return the error message for an unknown ``name``, with the known names that are like it, or all if they are few.
+
+    ``count`` is how many there are if some have several names; by default the number of names.
 
     Names that contain ``name`` as a word come first: for ``"cat"`` the message proposes ``"tabby cat"``. Others must
     differ by few letters for their length. The last part of a path counts too: ``"convl"`` finds ``"encoder/conv1"``.
@@ -22,7 +26,7 @@ def unknown_name_message(name: str, known: Iterable[str], what: str, where: str 
     if near:
         hint = f"Did you mean {abbreviate(near, 6)}?"
     elif len(known) > 30:
-        hint = f"There are {len(known)}, from {known[0]} to {known[-1]}."
+        hint = f"There are {len(known) if count is None else count}, from {known[0]} to {known[-1]}."
     else:
         hint = f"There is {', '.join(known)}." if known else "There is none."
     return f"Unknown {what} {name!r}{where}. {hint}"

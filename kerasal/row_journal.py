@@ -27,17 +27,19 @@ class RowJournal:
     ``items`` maps the name of each item to its stamp, a JSON value that changes if the files of the item change. A row
     is reused if the ``header`` (the settings of the job) and the stamp of its item are the same, and if it has no
     error. An incomplete last line is ignored. Without an ``output`` nothing is written. ``notes`` are sentences for the
-    user about reused rows.
+    user about reused rows, in which ``noun`` names the items.
     """
 
-    def __init__(self, output: str | os.PathLike | None, header: Any, items: Mapping[str, Any]):
+    def __init__(
+        self, output: str | os.PathLike | None, header: Any, items: Mapping[str, Any], *, noun: str = "images"
+    ):
         self.path = None if output is None else journal_path(output)
         self._header = json.dumps(header, sort_keys=True)
         self._items = json.loads(json.dumps(items))
         self.notes: list[str] = []
         self.rows: dict[str, dict[str, Any]] = self._read_rows()
         if self.rows:
-            self.notes.append(f"The results of {len(self.rows)} images were reused from the interrupted run.")
+            self.notes.append(f"The results of {len(self.rows)} {noun} were reused from the interrupted run.")
 
     @property
     def missing(self) -> list[str]:

@@ -80,6 +80,8 @@ def test_files_that_cannot_be_read(file, content, tmp_path):
 def test_what_cannot_be_found():
     with pytest.raises(FileNotFoundError, match=r"existing file or one of imagenet, digits, got"):
         labels.load("imgnet")
+    with pytest.raises(ValueError, match=r"There are 1000, from"):  # classes, of 1842 names
+        labels.find("qqqq", labels.load("imagenet"))
     with pytest.raises(ValueError, match=r"Did you mean .*ostrich"):
         labels.find("ostritch", labels.load("imagenet"))
     with pytest.raises(ValueError, match="several classes: 134, 517"):

@@ -26,7 +26,10 @@ Images are uint8 `(H, W, 3)`, model inputs float32 `(N, H, W, C)` and already pr
 are `(height, width)`, coordinates `(x, y)` from 0. `import kerasal` loads no TensorFlow, packages are loaded when
 they are used.
 """
-_ALSO = {"attribution": ["kerasal.attribution.faithfulness"], "serving": ["kerasal.serving.signatures"]}
+_ALSO = {
+    "attribution": ["kerasal.attribution.evaluation", "kerasal.attribution.ranking"],
+    "serving": ["kerasal.serving.signatures"],
+}
 
 
 def on_files(files, config):

@@ -112,8 +112,8 @@ __all__ = [
     "drise",
     "eigencam",
     "eigengradcam",
+    "evaluation",
     "explanation_sheet",
-    "faithfulness",
     "finer_cam",
     "gradcam",
     "gradcam_plus_plus",
@@ -134,6 +134,7 @@ __all__ = [
     "method_function",
     "method_spec",
     "occlusion",
+    "rank",
     "raw_attention",
     "rise",
     "scorecam",
@@ -152,8 +153,16 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
-    if name == "faithfulness":  # imported on first use, because it loads pandas and SciPy
-        return importlib.import_module("kerasal.attribution.faithfulness")
+    if name == "evaluation":  # imported on first use, because it loads pandas and SciPy
+        return importlib.import_module("kerasal.attribution.evaluation")
+    if name == "rank":
+        return importlib.import_module("kerasal.attribution.ranking").rank
+    if name == "faithfulness":
+        raise AttributeError(
+            "kerasal.attribution has no attribute 'faithfulness'. Its metrics are in kerasal.attribution.evaluation, "
+            "and deletion(…).auc is deletion(…).values now.",
+            name=name,
+        )
     if name == "explanation_sheet":
         return importlib.import_module("kerasal.attribution.map_sheet").explanation_sheet
     raise AttributeError(unknown_name_message(name, __all__, "attribute", f" of {__name__}"), name=name)

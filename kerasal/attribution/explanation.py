@@ -1,6 +1,7 @@
 """``explain``: the attribution map of a single input of a model that is opened from a file, by name or as it is."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from kerasal import images
 from kerasal.attribution.array_pages import Axes
 from kerasal.attribution.explanation_pages import Explanation as Explanation
 from kerasal.attribution.method import method_function, method_spec
+from kerasal.attribution.smooth import smooth
 from kerasal.hooks.engine import fixed_target, target_scores
 from kerasal.hooks.model_inputs import conform
 from kerasal.labels import find
@@ -29,6 +31,7 @@ def explain(
     target: Any = None,
     *,
     output: str | int | None = None,
+    smoothing: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Explanation:
     """Return the attribution map of a photo or another input of a model, which is opened from a file or by name.
@@ -45,6 +48,8 @@ def explain(
         method: name of a method; see ``kerasal.attribution.list_methods()``.
         target: None for the top class, the index or name of a class, or an objective of ``kerasal.objectives``.
         output: name or position of the output to explain, for a model with several outputs.
+        smoothing: arguments of ``attribution.smooth``, such as ``{"samples": 25, "noise": 0.15}``, to explain by the
+            mean of the method's maps over noisy copies of the input; by default the method is called once.
         **options: options of the method, and ``logits`` and ``batch_size``; see ``kerasal.attribution``.
 
     Returns:
@@ -60,7 +65,7 @@ def explain(
     examples = read_examples(image_model, photo)
     if len(examples) != 1:
         raise ValueError(f"photo must be a single photo or input, got {len(examples)}. Pass one at a time: photo[0].")
-    return explain_example(image_model, examples[0], method, target, output=output, **options)
+    return explain_example(image_model, examples[0], method, target, output=output, smoothing=smoothing, **options)
 
 
 def explain_example(
@@ -70,6 +75,7 @@ def explain_example(
     target: Any = None,
     *,
     output: str | int | None = None,
+    smoothing: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Explanation:
     """Return the attribution map of an input that ``read_examples`` returned; see ``explain``."""
@@ -80,7 +86,8 @@ def explain_example(
     explained = inputs
     if spec.any_size and photo is not None:
         picture, explained = image_model.show(photo, scale=_CROPS_SCALE)
-    result = method_function(method)(image_model.keras_model, explained, target, output=output, **options)
+    function = method_function(method) if smoothing is None else smooth(method, **smoothing)
+    result = function(image_model.keras_model, explained, target, output=output, **options)
     maps, *extras = result if isinstance(result, tuple) else (result,)
     extra = {spec.extra_name(options): float(extras[0][0])} if extras else {}
     arrays = conform(image_model.keras_model, inputs, integers=True)
@@ -112,6 +119,7 @@ def explain_example(
         standard_error=extra.get("standard_error"),
         axes=Axes(spacing=example.spacing, directions=example.axes, channel_axis=example.channel_axis or 0),
         areas=target_areas(target, example.picture.shape[:2]) if is_image else (),
+        smoothing=None if smoothing is None else dict(smoothing),
     )
 
 

@@ -46,6 +46,7 @@ class Explanation:
         axes: how the axes of a signal, volume or video are labeled and drawn, and the tokens of a text.
         areas: the regions and boxes that the target asks about, which are outlined in the drawings: masks (h, w) over
             ``picture``, and boxes (x_min, y_min, x_max, y_max) in shares of it.
+        smoothing: the arguments of ``attribution.smooth`` with which the map was made; None without it.
     """
 
     map: np.ndarray = dataclasses.field(repr=False)
@@ -63,6 +64,7 @@ class Explanation:
     standard_error: float | None = None
     axes: Axes = dataclasses.field(default_factory=Axes)
     areas: Sequence[np.ndarray] = dataclasses.field(default=(), repr=False)
+    smoothing: Mapping[str, Any] | None = None
 
     @property
     def spec(self) -> MethodSpec:
@@ -124,7 +126,8 @@ class Explanation:
         """
         labels, names = (self._model.labels, [self._model.name]) if self._model else ((), [])
         layer = self.layer or (self.picture.ndim == 1 and self.options.get("layer"))
-        note = ", ".join([*names, f"layer {layer}"] if layer else names)
+        smoothed = ["smoothed over noisy copies"] if self.smoothing is not None else []
+        note = ", ".join([*names, *([f"layer {layer}"] if layer else []), *smoothed])
         photo, box = self._ground(on)
         return attribution_page(
             self.spec,

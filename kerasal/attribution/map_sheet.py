@@ -106,6 +106,10 @@ def _title(explanation: Explanation) -> str:
 def _note(explanation: Explanation, framed: bool) -> str:
     model = explanation._model.name if explanation._model else ""
     layer = f"layer {explanation.layer}" if explanation.layer else ""
-    texts = [", ".join(filter(None, [model, layer])), "The model sees only the part in the frame" if framed else ""]
+    smoothed = "smoothed over noisy copies" if explanation.smoothing is not None else ""
+    texts = [
+        ", ".join(filter(None, [model, layer, smoothed])),
+        "The model sees only the part in the frame" if framed else "",
+    ]
     texts.append("Each map has its own color scale: colors compare places, not maps")
     return "".join(f"{text}. " for text in texts if text).strip()

@@ -42,6 +42,11 @@ QUESTIONS: Mapping[str, Question] = {
         "What raises or lowers the score?",
         "Red parts raise the score of the class and blue parts lower it: without these, it would be higher.",
     ),
+    "dependence": Question(
+        "How much does the score depend on each region?",
+        "Regions are covered at random, and each is measured alone or with others, without a sign: a strong region may "
+        "speak for the class or against it.",
+    ),
     "sensitivity": Question(
         "Which pixels does the score react to?",
         "The size of the gradient at each pixel, without its sign: a strong pixel may speak for the class or against "

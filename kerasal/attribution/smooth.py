@@ -49,7 +49,8 @@ def smooth(
 
     Raises:
         ValueError: an unknown method; ``samples`` is not a positive integer; ``noise`` is negative; both ``squared``
-            and ``variance`` are set; or, when the function is called, all inputs of the model are integers.
+            and ``variance`` are set; or, when the function is called, all inputs of the model are integers, or the
+            maps are class indices, which have no mean.
         TypeError: ``method`` is neither a name nor a function.
     """
     if not callable(method) and not isinstance(method, str):
@@ -89,6 +90,8 @@ def smooth(
                 noisy = [_add_noise(array, noise, seed + place, number) for place, array in enumerate(arrays)]
                 result = run(model, unpack(model, noisy, inputs), target, **shared, **options)
                 parts = keras.tree.flatten(result)
+                if any(part is not None and part.dtype.kind == "i" for part in parts):
+                    raise ValueError(f"{name} must return numbers that have a mean, got a map of class indices.")
                 moments = moments or [_Moments(part) for part in parts]
                 for moment, part in zip(moments, parts, strict=True):
                     moment.add(part, squared)

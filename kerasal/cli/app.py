@@ -14,8 +14,9 @@ from typer.core import TyperGroup
 
 import kerasal
 from kerasal.cli.atlas import atlas
-from kerasal.cli.attribute import attribute, compare
-from kerasal.cli.batch import batch
+from kerasal.cli.attribute import attribute
+from kerasal.cli.batch import BatchCommand, batch
+from kerasal.cli.compare import compare
 from kerasal.cli.demo import demo
 from kerasal.cli.exemplars import evolution, exemplars
 from kerasal.cli.flags import name_flags, running_flags
@@ -102,7 +103,8 @@ def main(
 app.add_typer(attribute, name="attribute", rich_help_panel="Explain")
 for title, commands in _COMMANDS.items():
     for command in commands:
-        app.command(rich_help_panel=title, panel="Training" if command is train else "Settings")(command)
+        panel, kind = "Training" if command is train else "Settings", BatchCommand if command is batch else None
+        app.command(cls=kind, rich_help_panel=title, panel=panel)(command)
 app.add_typer(gaze, name="gaze", help=GAZE_HELP, rich_help_panel="Gaze")
 
 

@@ -1,28 +1,25 @@
-"""``kerasal attribute``, a command for each method with flags from its signature; and ``compare``, all methods."""
+"""``kerasal attribute``: a command for each method, with flags from its signature."""
 
 import inspect
-import operator
 import sys
-import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 from typer.core import TyperGroup
 
-from kerasal.cli import completion, options
+from kerasal.cli import options
 from kerasal.cli.array_options import ARRAY_OPTIONS
-from kerasal.cli.flags import Formerly, Sets
-from kerasal.cli.json_output import record, with_json
+from kerasal.cli.json_output import with_json
 from kerasal.cli.map_files import MapFiles
+from kerasal.cli.method_flags import method_flag, read_value
 from kerasal.cli.method_list import print_methods, rows_by_family
 from kerasal.cli.method_table import MethodRow, argument_help, families, read_method
-from kerasal.cli.model_argument import Load, print_top_classes, with_model
+from kerasal.cli.model_argument import Load, with_model
 from kerasal.cli.outputs import App
-from kerasal.cli.session import load_tensorflow, remark, say
+from kerasal.cli.session import load_tensorflow
 from kerasal.cli.target_options import Target
-from kerasal.names import count_noun, group_skipped
 
 _OUTPUT = Annotated[
     Path | None,
@@ -80,7 +77,7 @@ def _attribute(
 
 def _command(row):
     """Return the command of a method: a function whose signature has the shared options and the method's own."""
-    flags = [flag for parameter in row.options.values() if (flag := _flag(parameter, row)) is not None]
+    flags = [flag for parameter in row.options.values() if (flag := method_flag(parameter, row)) is not None]
 
     @with_json
     @with_model("preprocessing", "labels", "weights", "fit")
@@ -100,23 +97,30 @@ def _command(row):
         channel: options.Channel = None,
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
+        smooth: Annotated[
+            int | None,
+            Option(help="Explain by the mean of the maps of this many noisy copies of the input, such as 25.", min=1),
+        ] = None,
+        smooth_noise: Annotated[
+            float,
+            Option(help="Standard deviation of the noise of --smooth, as a share of the input's range.", min=0),
+        ] = 0.15,
     ) -> None:
         question.check(class_ or (), channel, model_output)
-        unit = options.read_channel(channel)
+        unit, smoothing = options.read_channel(channel), None
         if "quiet" in settings:
             settings["progress"] = not settings.pop("quiet")
-        for name, value in settings.items():
-            kinds = typing.get_args(row.options[name].annotation)
-            if isinstance(value, str) and _is_one_or_several(kinds):
-                settings[name] = options.one_or_several(value, f"--{name}", int if int in kinds else float)
-            elif isinstance(value, str) and (float in kinds or int in kinds):
-                settings[name] = options.number_or_word(value, float if float in kinds else int)
+        if smooth is not None:
+            quiet = settings.get("progress") is False
+            settings |= {"progress": False} if "progress" in settings else {}
+            smoothing = {"samples": smooth, "noise": smooth_noise, "progress": not quiet}
+        settings = {name: read_value(value, row.options[name]) for name, value in settings.items()}
         target = MapFiles.choose(row.name, image, output, class_, drawing, arrays)  # before anything is loaded
         model = load()
         from kerasal import objectives
 
         classes: list[Any] = [options.find_class(text, model) for text in class_ or ()]
-        arguments = {"output": model_output, "logits": logits, **settings}
+        arguments = {"output": model_output, "logits": logits, "smoothing": smoothing, **settings}
         if question.kind:
             make_targets = question.objectives(model, classes, output=model_output, logits=logits)
             return target.explain(model, make_targets, None, arguments)
@@ -129,117 +133,3 @@ def _command(row):
         f"Source: {row.reference}."
     )
     return command
-
-
-def _flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | None:
-    """Return a method's option as a parameter that typer understands; None if no flag can hold its values.
-
-    ``int | None`` stays as it is; ``float | Literal["mean"]`` becomes a text that may be a number, and
-    ``int | tuple[int, ...]``, or the same with floats, a text that may be several.
-    """
-    if parameter.name == "progress":  # a library is quiet, a command is not
-        quiet = Annotated[
-            options.Quiet,
-            Formerly("--progress/--no-progress", kind=bool, convert=operator.not_, now="--quiet"),
-        ]
-        return parameter.replace(name="quiet", annotation=quiet, default=False)
-    kind, default, words, note = parameter.annotation, parameter.default, "", ""
-    if not _is_plain(kind):
-        kinds = [part for part in typing.get_args(kind) if _is_plain(part)]
-        if bool in kinds or not kinds:
-            return None
-        optional = type(None) in typing.get_args(kind)
-        if _is_one_or_several(typing.get_args(kind)):
-            kind, note = str | None, " One per axis is written as 8,16."
-            if int not in typing.get_args(parameter.annotation):
-                note = " One per channel is written as 0.5,0.4,0.4."
-        elif len(kinds) == 1:
-            kind = kinds[0] | None if optional else kinds[0]
-        else:
-            kind, default = str | None if optional else str, None if default is None else str(default)
-            words = ", ".join(repr(word) for part in kinds for word in typing.get_args(part))
-    usual = f"A number, or {words}." if words else f"Argument {parameter.name} of kerasal.attribution.{row.name}."
-    text = row.help.get(parameter.name, usual).replace("[", r"\[") + note
-    annotation: Any = Annotated[kind, Option(help=text)]
-    if parameter.name == "layer":
-        annotation = Annotated[kind, options.LayerOption(help=text)]
-    if parameter.name == "channels":  # --channels are the numbers of channels, in all commands
-        annotation = Annotated[kind, Option("--max-channels", help=text), Formerly("--channels"), Sets("channels")]
-    return parameter.replace(annotation=annotation, default=default)
-
-
-def _is_one_or_several(kinds: tuple) -> bool:
-    """Return whether a value may be a number or several: integers per axis, or floats per channel."""
-    return (int in kinds or float in kinds) and any(typing.get_origin(kind) is tuple for kind in kinds)
-
-
-def _is_plain(kind: Any) -> bool:
-    return kind in (int, float, str, bool) or typing.get_origin(kind) is Literal
-
-
-@with_json
-@with_model("preprocessing", "labels", "weights", "fit")
-@options.with_options("drawing", options.drawing_options("strength", "dpi"))
-@options.with_options("question", Target, Target)
-def compare(
-    load: Load,
-    drawing: dict,
-    question: Target,
-    image: options.Image,
-    output: Annotated[Path, options.Output(help="The page (.html) or picture (.png, .jpg, .webp) to write.")] = Path(
-        "comparison.html"
-    ),
-    class_: options.Class = None,
-    method: Annotated[
-        list[str] | None,
-        Option(help="A method to show; may be repeated.", autocompletion=completion.methods),
-    ] = None,
-    all_: Annotated[bool, Option("--all", help="Show all methods, not only one or two of each kind.")] = False,
-) -> None:
-    """Show the maps of several attribution methods for one photo side by side."""
-    if method and all_:
-        raise typer.BadParameter("--all and --method exclude each other. Choose one.")
-    options.check_output(output, (".html", *options.PICTURES))
-    question.check([class_] if class_ else [], None, None)
-    from kerasal import images
-    from kerasal.files import atomic_write
-
-    photo = images.read(image)
-    model = load()
-    shown, larger = model.show(photo), model.show(photo, scale=options.FRAME)
-    target = None if class_ is None else options.find_class(class_, model)
-    from kerasal import attribution
-    from kerasal.models.examples import read_examples
-
-    if question.kind:
-        (example,) = read_examples(model, photo)
-        classes = [] if target is None else [target]
-        (target,) = question.objectives(model, classes, output=None, logits=True)(example)
-    top = print_top_classes(model, shown[1])
-    name = (top[0]["class"] if top else "the output") if target is None else str(target)
-    if isinstance(target, int):
-        name = model.label(target)
-    comparison = attribution.compare_methods(
-        model.keras_model,
-        shown,
-        target,
-        methods=method or ("all" if all_ else "chosen"),
-        larger=larger,
-        bgr=model.preprocessing.bgr,
-        strength=drawing["strength"],
-        progress=True,
-    )
-    for methods, reason in group_skipped(comparison.left_out):
-        remark(f"{methods}: skipped. {reason}")
-    if not comparison.views:
-        raise RuntimeError("No method could explain this model. The remarks above give the reasons.")
-    title = f"What {model.name} sees as {name!r}" if target is None else f"Evidence of {model.name} for {name!r}"
-    if output.suffix.lower() == ".html":
-        with atomic_write(output) as temporary:
-            temporary.write_text(comparison.html(title, facts=[image.name]), encoding="utf-8")
-    else:
-        images.write(output, comparison.sheet(title, facts=[image.name]), dpi=drawing["dpi"])
-    methods = [{"method": view.spec.name, "layer": view.layer} for view in comparison.views]
-    left_out = [{"method": method, "reason": reason} for method, reason in comparison.left_out]
-    record(image=image, explained=name, classes=top, methods=methods, skipped=left_out, output=output)
-    say(f"{output}  {count_noun(len(comparison.views), 'method')}")

@@ -1,13 +1,17 @@
 """``kerasal batch METHOD MODEL IMAGES OUT``: a method over many images, in this process or on several workers."""
 
+import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, BadParameter, Exit, Option
+from typer.core import TyperCommand
 
 from kerasal.cli import completion, options
 from kerasal.cli.gaze_options import SHIPPED
 from kerasal.cli.json_output import record, with_json
+from kerasal.cli.method_table import read_method
 from kerasal.cli.session import remark, remark_when_stopped, say
 from kerasal.names import count_noun
 
@@ -32,6 +36,38 @@ _ARGUMENTS = Annotated[
         autocompletion=completion.models_and_files,
     ),
 ]
+
+
+class BatchCommand(TyperCommand):
+    """The command ``batch``: its error for an option of the method that is typed as a flag says how it is set."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        """Read the arguments of the command line."""
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            flag = vars(error).get("option_name") if type(error).__name__ == "NoSuchOption" else None
+            if flag is not None and (remedy := _option_remedy(flag, typed)):
+                ctx.fail(f"No such option: {flag}. {remedy}")
+            raise
+
+
+def _option_remedy(flag: str, typed: list[str]) -> str:
+    """Return how the option of a flag is set for the method that was typed; empty if the method has no such option."""
+    following = {word.partition("=")[0]: word.partition("=")[2] or after for word, after in pairwise([*typed, ""])}
+    name, value = flag.lstrip("-").replace("-", "_"), following.get(flag) or "VALUE"
+    if other := next((word for word in typed if word in ("gaze", "localize")), None):
+        return f"If it is an option of {other}, set it with -O: -O {name}={shlex.quote(value)}."
+    row = next((row for word in typed if (row := read_method(word)) is not None), None)
+    name = {"max_channels": "channels"}.get(name, name)
+    if row is None or name.removeprefix("no_") not in row.options:
+        return ""
+    if name not in row.options:
+        name, value = name.removeprefix("no_"), "False"
+    elif row.options[name].annotation is bool:
+        value = "True"
+    return f"Set options of {row.name} with -O: -O {name}={shlex.quote(value)}."
 
 
 @with_json

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -177,13 +178,20 @@ def number_or_word(text: str, kind: type = float) -> float | str:
     return text
 
 
-def one_or_several(text: str, flag: str, kind: type = int) -> Any:
-    """Return ``"16"`` as 16, and ``"1,8,8"`` as (1, 8, 8): an integer per position axis, or a float per channel."""
+def one_or_several(text: str, flag: str, kind: type = int, words: Sequence[str] = ()) -> Any:
+    """Return ``"16"`` as 16, and ``"1,8,8"`` as (1, 8, 8): an integer per position axis, or a float per channel.
+
+    A text that is one of the ``words`` is returned as it is.
+    """
+    if text in words:
+        return text
     try:
         numbers = tuple(kind(part) for part in text.split(","))
     except ValueError:
-        wanted = "an integer, or one per axis" if kind is int else "a number, or one per channel"
-        raise BadParameter(f"{flag} must be {wanted} with commas, such as 1,8,8, got {text!r}.") from None
+        wanted, example = ("an integer", "one per axis with commas, such as 1,8,8")
+        if kind is float:
+            wanted, example = ("a number", "one per channel with commas, such as 0.5,0.4,0.4")
+        raise BadParameter(f"{flag} must be {', '.join([wanted, *words])}, or {example}, got {text!r}.") from None
     return numbers if "," in text else numbers[0]
 
 

@@ -24,8 +24,9 @@ def train(
         Path | None,
         Option(
             help="A folder that contains a folder of images for each class, or folders train and val with such "
-            "folders; or MNIST: mnist.npz, or a folder with it or with the four IDX files. Default for mnist_cnn: "
-            "a download of MNIST (11 MB)."
+            "folders; or MNIST: mnist.npz, or a folder with it or with the four IDX files; or known_parts, rendered "
+            "images of which known parts decide the class, with options as in known_parts:causes=2,train=2000. Default "
+            "for mnist_cnn: a download of MNIST (11 MB)."
         ),
     ] = None,
     output: Annotated[Path | None, options.Output(help="The folder of the run. Default: runs/MODEL.")] = None,
@@ -106,6 +107,7 @@ def train(
     with exit_when_stopped():
         is_chief = join_workers(strategy)
         progress = not quiet and is_chief
+        data = _render_known_parts(data, output, progress)
         load_tensorflow()
         from kerasal import training
 
@@ -151,6 +153,19 @@ def train(
         if is_chief:
             setup.write_skipped(output)
             _report(setup, model, output, len(result.history), evolution)
+
+
+def _render_known_parts(data: Path | None, output: Path, progress: bool) -> Path | None:
+    """Return the data; ``known_parts`` and its options are rendered as class folders in the folder of the run."""
+    from kerasal.datasets import known_folders
+
+    if data is None or not known_folders.is_known_parts(str(data)):
+        return data
+    try:
+        options = known_folders.read_known_parts(str(data))
+        return known_folders.write_known_parts(output / known_folders.NAME, **options, progress=progress)
+    except (TypeError, ValueError) as error:
+        raise BadParameter(f"--data {data}: {error}") from error
 
 
 def _read_classes(texts: list[str] | None) -> list[str] | None:

@@ -4,6 +4,8 @@
 * ``digits()`` returns twenty MNIST test images, two per class, which are part of the package.
 * ``photos()`` returns four photos that are part of the package.
 * ``class_images(folder, shape)`` opens folders of photos, one per class, as ``ClassImages`` for training and testing.
+* ``known_parts(count, seed)`` renders creatures of which known parts alone decide the class, with masks of all parts;
+  ``write_known_parts(folder)`` writes them as class folders for training.
 * ``open_gaze(path, split=None)`` opens images with fixations in any common layout as a ``GazeDataset``;
   ``gaze_splits(path)`` returns the names of its splits. ``open_gaze_sets`` and ``open_training_sets`` join several
   sets.
@@ -25,14 +27,17 @@ _ORIGIN = {
     "Density": "gaze_types",
     "FixationMap": "gaze_types",
     "GazeDataset": "gaze_dataset",
+    "KnownParts": "known_truth",
     "class_images": "labeled_images",
     "gaze_splits": "gaze_layouts",
+    "known_parts": "known_truth",
     "open_gaze": "gaze_layouts",
     "open_gaze_sets": "gaze_sets",
     "open_training_sets": "gaze_sets",
     "photos": "labeled_images",
     "read_coursework": "coursework_files",
     "write_coursework": "coursework_files",
+    "write_known_parts": "known_folders",
 }
 
 __all__ = ["digits", "mnist", *_ORIGIN]
@@ -47,6 +52,9 @@ if TYPE_CHECKING:
     from kerasal.datasets.gaze_sets import open_training_sets as open_training_sets
     from kerasal.datasets.gaze_types import Density as Density
     from kerasal.datasets.gaze_types import FixationMap as FixationMap
+    from kerasal.datasets.known_folders import write_known_parts as write_known_parts
+    from kerasal.datasets.known_truth import KnownParts as KnownParts
+    from kerasal.datasets.known_truth import known_parts as known_parts
     from kerasal.datasets.labeled_images import ClassImages as ClassImages
     from kerasal.datasets.labeled_images import class_images as class_images
     from kerasal.datasets.labeled_images import photos as photos

@@ -5,7 +5,7 @@ import dataclasses
 from kerasal.checks import check_size
 from kerasal.hooks import paths
 from kerasal.hooks.model_inputs import format_shape, input_specs
-from kerasal.hooks.positions import channel_axes
+from kerasal.hooks.positions import channel_axes, flat_channels
 from kerasal.hooks.trace import remember
 
 import keras
@@ -126,10 +126,10 @@ def _single_image_shape(model: keras.Model) -> tuple[int | None, ...]:
             f"model must have one image input (N, H, W, C), but {model.name!r} takes "
             f"{', '.join(map(format_shape, shapes))}."
         )
-    if len(shapes[0]) == 2 and (layer := _sequence_layer(model)) is not None:
+    if len(shapes[0]) == 2 and (reason := _signal_reason(model, shapes[0])):
         raise ValueError(
             f"model must have one image input (N, H, W, C), but {model.name!r} takes {format_shape(shapes[0])} and "
-            f"has the layer {layer!r} for sequences (N, T, C). The methods of kerasal.attribution and maximize take it "
+            f"{reason}. The methods of kerasal.attribution and maximize take it "
             "as it is. If its inputs are gray images, wrap it: keras.Sequential([keras.Input((H, W, 1)), "
             "keras.layers.Reshape((H, W)), model])."
         )
@@ -145,6 +145,15 @@ def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
     else:
         shapes = [shape for _, shape, _ in specs]
     return shapes or [(None, None, None)]
+
+
+def _signal_reason(model: keras.Model, shape: tuple[int | None, ...]) -> str:
+    """Return why inputs (N, T, C) of this shape are signals, not gray images; empty if they are images."""
+    if (layer := _sequence_layer(model)) is not None:
+        return f"has the layer {layer!r} for sequences (N, T, C)"
+    if flat_channels(shape) is not None and channel_axes(model, [(None, *shape)]) != [None]:
+        return "flattens it, so that its sizes are those of a signal (N, T, C)"
+    return ""
 
 
 def _sequence_layer(model: keras.Model) -> str | None:

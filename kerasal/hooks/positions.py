@@ -6,7 +6,8 @@ features (N, F), or if a convolution or pooling runs over all its axes, as for g
 adds the channel.
 
 If no operation has a known channel axis, signals (N, T, C) have their channels last, unless the model flattens both
-axes: then nothing tells them apart, and both are positions. For images and volumes
+axes: then their sizes alone tell them apart. An axis of size 1, or of at most 4 beside one that is 8 times as long or
+more, has the channels; otherwise both are positions, as of a gray image. For images and volumes
 ``keras.config.image_data_format()`` decides, unless it contradicts the shape.
 """
 
@@ -21,6 +22,8 @@ import keras
 import tensorflow as tf
 
 _CHANNEL_COUNTS = (1, 3)  # an axis of this size holds channels if the other axes are long
+
+_FEW, _TIMES_LONGER = 4, 8  # channels of a signal that is flattened: at most so many, in a signal so many times longer
 
 
 def input_channels(inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operation]) -> list[int | str | None]:
@@ -38,10 +41,23 @@ def input_channels(inputs: Sequence[tf.Tensor], operations: Sequence[tf.Operatio
         if len(required) < 2 and rank == 3:
             # A layer of a sequence only suggests that there are channels: a mixer multiplies along the time as well.
             flattens = not suggested and labels.merges(frozenset(((number, 1), (number, 2))))
-            channels.append(next(iter(required)) if required else None if flattens else 2)
+            channels.append(
+                next(iter(required)) if required else flat_channels(x.shape.as_list()[1:]) if flattens else 2
+            )
         else:
             channels.append(_choose_axis(number, x, required or suggested))
     return channels
+
+
+def flat_channels(sizes: Sequence[int | None]) -> int | None:
+    """Return the channel axis of an input (N, *sizes) with two axes that a model flattens; None if both are positions.
+
+    See the docstring of the module.
+    """
+    for axis, (size, other) in ((2, (sizes[1], sizes[0])), (1, (sizes[0], sizes[1]))):
+        if size == 1 or (size is not None and other is not None and size <= _FEW and other >= _TIMES_LONGER * size):
+            return axis
+    return None
 
 
 def _voted_axes(votes, number: int, rank: int) -> tuple[dict[int | None, str], dict[int | None, str]]:

@@ -7,12 +7,15 @@ are negated metrics, since a loss is minimized.
 A map without contrast, such as a constant prediction at the start of training or an image without fixations, scores 0
 with a zero gradient and never NaN, where ``kerasal.metrics`` raises or warns. ``KLDLoss`` treats negative predictions
 as 0. There are no other differences from ``kerasal.metrics``.
+
+``AttributionPrior`` is a loss of another kind: of the maps of the model that is trained, in ``kerasal.training``.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kerasal import _keras as _keras
+from kerasal.losses.attribution_prior import AttributionPrior
 from kerasal.losses.scores import (
     EPSILON,
     cc,
@@ -29,6 +32,7 @@ import keras
 ops: Any = keras.ops  # untyped, because the type stubs declare None as the result of every function
 
 __all__ = [
+    "AttributionPrior",
     "CC",
     "CCLoss",
     "CenterCorrelationLoss",

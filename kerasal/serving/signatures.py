@@ -209,9 +209,10 @@ def _convert(text: str, kind: Any) -> Any:
     if typing.get_origin(kind) is Literal and text in _list_choices(kind):
         return typing.get_args(kind)[_list_choices(kind).index(text)]
     if typing.get_origin(kind) is tuple and "x" in text:
-        sides, kinds = tuple(map(int, text.split("x"))), typing.get_args(kind)
-        if kinds[-1] is ... or len(kinds) == len(sides):
-            return sides
+        kinds = typing.get_args(kind)
+        numbers = tuple(map(kinds[0], text.split("x")))
+        if kinds[-1] is ... or len(kinds) == len(numbers):
+            return numbers
     if kind in (int, float, str):
         return kind(text)
     raise ValueError(text)
@@ -225,6 +226,8 @@ def _describe_type(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return ", ".join(_list_choices(kind))
     if typing.get_origin(kind) is tuple:
-        return "one per axis, such as 4x8" if typing.get_args(kind)[-1] is ... else "HEIGHTxWIDTH"
+        part, *rest = typing.get_args(kind)
+        several = "one per channel, such as 0.5x0.4x0.4" if part is float else "one per axis, such as 4x8"
+        return several if rest[-1] is ... else "HEIGHTxWIDTH"
     words = {int: "an integer", float: "a number", bool: "true or false", str: "a name", types.NoneType: "none"}
     return words.get(kind, "an array (in Python only)")

@@ -69,6 +69,34 @@ def test_crops_of_another_size_on_a_model_that_takes_any():
     assert attribution.crop_averaged_saliency(model, images, crop=(12, 16)).shape == (1, 20, 30)
 
 
+class _Undeclared(keras.Model):
+    """A model that does not declare its input's size, but was built for 8 × 8."""
+
+    def __init__(self):
+        super().__init__(name="undeclared")
+        self.parts = [keras.layers.Conv2D(4, 7), keras.layers.Flatten(), keras.layers.Dense(2)]
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+def test_a_crop_that_the_model_does_not_take():
+    images, size = np.zeros((1, 9, 12, 3), np.float32), (8, 8)
+    fixed = keras.Sequential([keras.Input((*size, 3)), keras.layers.Flatten(), keras.layers.Dense(2)], name="fixed")
+    message = r"a size that 'fixed' takes, got \(8, 9\)\. Its input has the size \(8, 8\)\. Pass that, or omit crop"
+    with pytest.raises(ValueError, match=message):
+        attribution.crop_averaged_saliency(fixed, images, crop=(8, 9))
+    free = _Undeclared()
+    free(np.zeros((1, *size, 3), np.float32))
+    with pytest.raises(ValueError, match=r"got \(9, 12\)\. Pass crop=\(height, width\), the size for which"):
+        attribution.crop_averaged_saliency(free, images)
+    with pytest.raises(ValueError, match=r"got \(6, 6\)\. Pass a size for which it was built, or a larger one"):
+        attribution.crop_averaged_saliency(free, images, crop=(6, 6))
+    assert attribution.crop_averaged_saliency(free, images, crop=size).shape == (1, 9, 12)
+
+
 def test_what_does_not_fit(make_model):
     with pytest.raises(ValueError, match="at least as large as a crop"):
         attribution.crop_averaged_saliency(make_model("functional"), np.zeros((1, 7, 9, 3)))

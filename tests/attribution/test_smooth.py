@@ -75,3 +75,9 @@ def test_what_cannot_be_smoothed(model, images):
     words = keras.Sequential([keras.Input((4,), dtype="int32"), L.Embedding(5, 3), L.Flatten(), L.Dense(2)])
     with pytest.raises(ValueError, match="all are integers"):
         attribution.smooth("class_saliency")(words, np.ones((1, 4), int), 0, layer="embedding")
+
+
+def test_class_indices_have_no_mean(make_model):
+    images = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
+    with pytest.raises(ValueError, match="occlusion must return numbers that have a mean, got a map of class indices"):
+        attribution.smooth("occlusion", samples=2)(make_model("functional"), images, measure="class")

@@ -5,7 +5,7 @@ import pytest
 
 import kerasal
 from kerasal import attribution, images
-from kerasal.attribution import faithfulness
+from kerasal.attribution import evaluation
 
 import keras
 
@@ -127,20 +127,18 @@ def test_deletion_replaces_tokens_by_an_index(reader):
     model = reader.keras_model
     tokens = np.random.default_rng(0).integers(1, 12, (3, 7))
     maps = attribution.gradient_x_input(model, tokens, 1, layer="embedding")
-    curve = faithfulness.deletion(model, tokens, maps, 1, fill=1, steps=7)
+    curve = evaluation.deletion(model, tokens, maps, 1, fill=1, steps=7).details["curve"]
     half = np.where(np.argsort(np.argsort(-maps, axis=1), axis=1) < 3, 1, tokens)
     for column, inputs in ((0, tokens), (3, half), (7, np.ones_like(tokens))):
         np.testing.assert_allclose(curve.scores[:, column], model(inputs).numpy()[:, 1], rtol=1e-5)
     with pytest.raises(ValueError, match=r"fill must hold integers for a model of tokens, got 0\.5"):
-        faithfulness.deletion(model, tokens, maps, 1, fill=0.5)
+        evaluation.deletion(model, tokens, maps, 1, fill=0.5)
 
 
 def test_maps_of_tokens_depend_on_the_weights(reader):
     model = reader.keras_model
     before = model.get_weights()
-    table = faithfulness.cascading_randomization(
-        model, TOKENS[None], attribution.gradient_x_input, 1, layer="embedding"
-    )
+    table = evaluation.cascading_randomization(model, TOKENS[None], attribution.gradient_x_input, 1, layer="embedding")
     assert list(table["layer"]) == ["classes", "triples", "embedding"]
     assert np.abs(table["correlation"]).min() < 0.95
     for weight, value in zip(model.get_weights(), before, strict=True):

@@ -69,6 +69,21 @@ def test_the_command(cli, model_file, photos, tmp_path):
     assert cli("class_saliency", model_file, photos, "x", "-O", "samples")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "setting"),
+    [
+        (["rise", "MODEL", "IMAGES", "OUT", "--samples", "100"], "Set options of rise with -O: -O samples=100."),
+        (["rise", "MODEL", "IMAGES", "OUT", "--no-subtract-mean"], "-O subtract_mean=False."),
+        (["scorecam", "MODEL", "IMAGES", "OUT", "--max-channels=8"], "-O channels=8."),
+        (["localize", "MODEL", "IMAGES", "OUT", "--top", "2"], "If it is an option of localize, set it with -O"),
+    ],
+)
+def test_an_option_of_the_method_typed_as_a_flag(cli, arguments, setting):
+    code, _, err = cli(*arguments)
+    assert code == 2 and setting in err
+    assert "-O" not in cli("rise", "MODEL", "IMAGES", "OUT", "--unknown")[2]
+
+
 def test_predictions_and_boxes(cli, model_file, photos):
     code, _, err = cli("predict", model_file, photos / "a" / "1.png", "scores", "-p", "unit")
     assert code == 0, err

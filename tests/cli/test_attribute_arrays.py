@@ -40,6 +40,49 @@ def test_a_signal_makes_the_page_of_python(cli, place):
     np.testing.assert_array_equal(np.load("map.npy"), explanation.map)
 
 
+def test_values_per_channel_and_words(cli, place):
+    for flag, values in (("fill", "0.5,-1"), ("fill", "mean"), ("fill", "2"), ("baseline", "0.5,-1")):
+        method = "occlusion" if flag == "fill" else "deeplift"
+        code, _, err = cli("attribute", method, "net.keras", "one.npy", "-c", 1, f"--{flag}", values, "-o", "map.npy")
+        assert code == 0, err
+        value = {"mean": "mean", "2": 2}.get(values, (0.5, -1))
+        expected = kerasal.explain("net.keras", "one.npy", method, 1, **{flag: value})
+        np.testing.assert_array_equal(np.load("map.npy"), expected.map)
+    call = ("attribute", "occlusion", "net.keras", "one.npy", "--fill")
+    code, _, err = cli(*call, "red")
+    assert code == 2 and "--fill must be a number, mean, blur, or one per channel with commas" in err
+    code, _, err = cli(*call, "1,2,3")
+    assert code == 2 and "fill (--fill) must be a number" in err and "got (1.0, 2.0, 3.0)" in err
+
+
+def test_a_smoothed_method(cli, place):
+    smoothing = {"samples": 3, "noise": 0.2}
+    call = ("attribute", "rise", "net.keras", "one.npy", "-c", 1, "--samples", 20, "--quiet")
+    code, _, err = cli(*call, "--smooth", 3, "--smooth-noise", 0.2, "-o", "map.npy")
+    assert code == 0, err
+    expected = kerasal.explain("net.keras", "one.npy", "rise", 1, samples=20, smoothing=smoothing)
+    np.testing.assert_array_equal(np.load("map.npy"), expected.map)
+    model = keras.models.load_model("net.keras")
+    by_hand = attribution.smooth("rise", **smoothing)(model, BATCH[:1], 1, samples=20)
+    np.testing.assert_array_equal(expected.map, by_hand[0])
+    assert (expected.page() != kerasal.explain("net.keras", "one.npy", "rise", 1, samples=20).page()).any()
+    code, _, err = cli(*call, "--smooth", 0)
+    assert code == 2 and "--smooth" in err
+
+
+def test_a_signal_that_the_model_flattens(cli, place):
+    keras.Sequential([keras.Input((60, 1)), L.Flatten(), L.Dense(3)]).save(place / "flat.keras")
+    np.save(place / "flat.npy", np.arange(60, dtype=np.float32)[:, None] / 60)
+    images.write(place / "photo.png", np.zeros((8, 8, 3), np.uint8))
+    call = ("attribute", "occlusion", "flat.keras")
+    assert cli(*call, "flat.npy", "-o", "map.npy")[0] == 0
+    assert np.load("map.npy").shape == (16,)  # windows of a signal
+    assert cli(*call, "flat.npy", "-o", "map.png")[0] == 0
+    assert images.read("map.png").shape[1] > 800  # a curve, not an image of 60 × 1 pixels
+    code, _, err = cli(*call, "photo.png", "-p", "unit")
+    assert code == 2 and "must take an image to explain a photo" in err
+
+
 @pytest.mark.slow
 def test_a_batch_makes_a_sheet_or_a_folder(cli, place):
     code, out, err = cli(*SALIENCY, "batch.npy", "-c", 0, "-c", 1, "-o", "sheet.png")

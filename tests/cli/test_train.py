@@ -273,3 +273,36 @@ def test_weights_are_another_start_than_the_seed(invoke, tmp_path):
     assert isinstance(other.exception, ValueError) and "starting weights: drawn by the seed there" in str(
         other.exception
     )
+
+
+def test_rendered_parts_are_data(invoke, tmp_path):
+    layers = keras.layers
+    stages = [
+        keras.Input((32, 32, 3)),
+        layers.Conv2D(4, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(4, "softmax"),
+    ]
+    keras.Sequential(stages, name="tiny").save(tmp_path / "tiny.keras")
+    words = [tmp_path / "tiny.keras", "--preprocessing", "unit", "--epochs", 1, "--output", tmp_path / "run"]
+    result = invoke(*words, "--data", "known_parts:train=16,test=8,size=32,causes=2")
+    assert result.exit_code == 0, result.output
+    assert "16 images to train on, 8 to test on, of 4 classes." in result.stderr
+    assert "-c antennae" in result.stdout
+    assert len(list((tmp_path / "run" / "known_parts" / "val" / "comb").iterdir())) == 2
+    other = invoke(*words, "--data", "known_parts:train=16,test=8,size=32")
+    assert other.exit_code == 2 and "has images with the options" in " ".join(other.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("known_parts:causes=3", "causes must be 1 or 2, got 3"),
+        ("known_parts:train", "Options of known_parts must be KEY=VALUE, such as causes=2, got 'train'"),
+    ],
+)
+def test_options_of_rendered_parts_are_checked(invoke, tmp_path, data, message):
+    result = invoke("five_class_cnn", "--output", tmp_path / "run", "--data", data)
+    text = " ".join(result.stderr.replace("\u2502", " ").split())
+    assert result.exit_code == 2 and message in text
+    assert not (tmp_path / "run").exists()

@@ -89,6 +89,8 @@ def test_a_number_of_ours_stands_in_its_source(what, theirs, ours, verdict, made
         ("methods.md", "`class_saliency`", "notebooks/attribution.ipynb"),
         ("methods.md", "`guided_backprop`", "notebooks/attribution.ipynb"),
         *(("methods.md", name, "benchmarks/README.md") for name in ("Grad-CAM", "integrated gradients", "D-RISE")),
+        *(("trust.md", name, "benchmarks/README.md") for name in ("gradcam", "deeplift", "sobol", "two causes")),
+        *(("training_with_maps.md", row, "benchmarks/README.md") for row in ("corner", "continued", "gaze")),
         ("metrics.md", "AUC-Judd", "benchmarks/README.md"),
         ("metrics.md", "KL divergence, nats", "benchmarks/README.md"),
     ],

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasal import attribution, feature_maps, objectives, receptive_field
-from kerasal.attribution import faithfulness
-from kerasal.hooks.image_shapes import image_shape
+from kerasal.attribution import evaluation
+from kerasal.hooks.image_shapes import declared_image_shape, image_shape
 from kerasal.hooks.positions import channel_axes
 
 import keras
@@ -151,9 +151,11 @@ def test_a_map_of_classes_is_read_along_its_channels(photos):
 
 def test_deletion_takes_pixels_and_not_channels(last, first, photos):
     maps = attribution.class_saliency(last, photos, 0)
-    for curve in (faithfulness.deletion, faithfulness.insertion):
+    for curve in (evaluation.deletion, evaluation.insertion):
         expected = curve(last, photos, maps, 0, steps=7)
-        assert_same(curve(first, photos.transpose(0, 3, 1, 2), maps, 0, steps=7).scores, expected.scores)
+        turned = curve(first, photos.transpose(0, 3, 1, 2), maps, 0, steps=7)
+        assert_same(turned.details["curve"].scores, expected.details["curve"].scores)
+        assert_same(turned.controls["edges"], expected.controls["edges"])
 
 
 @pytest.mark.slow
@@ -193,6 +195,22 @@ def test_where_no_layer_tells_the_shape_may_contradict(photos):
             attribution.class_saliency(dense((8, 10, 3)), photos)
     finally:
         keras.config.set_image_data_format(LAST)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((60, 1), 2), ((4, 60), 1), ((4, 1), 2), ((60, 4), 2), ((30, 4), None), ((60, 6), None), ((28, 28), None)],
+)
+def test_of_axes_that_are_flattened_a_short_one_has_the_channels(shape, axis):
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(2)])
+    assert channel_axes(model) == [axis]
+    maps = attribution.class_saliency(model, np.ones((2, *shape), np.float32), 0)
+    assert maps.shape == (2, *(side for place, side in enumerate(shape, 1) if place != axis))
+    if axis is None:
+        assert declared_image_shape(model) == shape
+    else:
+        with pytest.raises(ValueError, match=r"flattens it, so that its sizes are those of a signal"):
+            declared_image_shape(model)
 
 
 def test_routines_that_need_channels_last_refuse_and_take_the_wrapped_model(first, last, photos):

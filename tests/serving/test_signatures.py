@@ -12,6 +12,9 @@ def test_options_get_the_types_of_the_method():
     expected = {"samples": 20, "noise": 0.3, "squared": True, "on": "bytes", "target": 7, "size": (48, 64), "seed": 0}
     assert expected.items() <= found.options.items()
     assert parse("occlusion:fill=mean").options["fill"] == "mean"
+    assert parse("occlusion:fill=0.5x-1").options["fill"] == (0.5, -1.0)
+    with pytest.raises(ValueError, match=r"a number or one per channel, such as 0\.5x0\.4x0\.4 or mean, blur"):
+        parse("occlusion:fill=0.5xred")
     assert parse("occlusion:fill=2").options["fill"] == 2.0
     assert parse("occlusion:incremental=false").options["incremental"] is False
     assert parse("integrated_gradients:baseline=blur").options["baseline"] == "blur"

@@ -67,7 +67,8 @@ def crop_averaged_saliency(
 
     Raises:
         ValueError: the model has several inputs or none of images, the images are smaller than the crop, or the target
-            has positions (a region, a box or a neuron at a position), which do not move with the crops.
+            has positions (a region, a box or a neuron at a position), which do not move with the crops; or the model
+            does not take crops of this size.
     """
     _check_input(view)
     (x,) = view.inputs
@@ -88,6 +89,8 @@ def crop_averaged_saliency(
         piece = x[:, tops[index] : tops[index] + height, lefts[index] : lefts[index] + width]
         piece = tf.ensure_shape(piece, (None, height, width, x.shape[3]))
         return tf.where(index >= 5, tf.reverse(piece, [2]), piece)
+
+    _check_crop(view, crop_at(0), crop)
 
     def predict(index):
         return view.run([crop_at(index)], output=True).raw_output
@@ -120,12 +123,31 @@ def crop_averaged_saliency(
 
 def _default_crop(view, x) -> tuple[int, int]:
     """Return the input size that the model declares; for an undeclared side 224, or the images' side if smaller."""
-    declared = getattr(view.model, "inputs", None)
-    channels = view.layout.channels[0]
-    sizes = (
-        [size for axis, size in enumerate(declared[0].shape) if axis not in (0, channels)] if declared else [None] * 2
-    )
-    height, width = (
-        size or min(actual or 224, 224) for size, actual in zip(sizes, x.shape.as_list()[1:3], strict=True)
-    )
+    sizes = zip(_declared_size(view), x.shape.as_list()[1:3], strict=True)
+    height, width = (size or min(actual or 224, 224) for size, actual in sizes)
     return height, width
+
+
+def _declared_size(view) -> tuple[int | None, ...]:
+    """Return (height, width) of the input that the model declares, None for a side that it leaves open."""
+    declared = getattr(view.model, "inputs", None)
+    if not declared:
+        return None, None
+    return tuple(size for axis, size in enumerate(declared[0].shape) if axis not in (0, view.layout.channels[0]))
+
+
+def _check_crop(view, piece: tf.Tensor, crop: tuple[int, int] | None) -> None:
+    """Raise an error if the model does not take crops of the size of this one, where it declares another or none."""
+    size, declared = tuple(piece.shape[1:3]), _declared_size(view)
+    if size == declared:
+        return
+    try:
+        view.run([piece], output=True)
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        if None not in declared:
+            remedy = f"Its input has the size {declared}. Pass that, or omit crop."
+        elif crop is None:
+            remedy = "Pass crop=(height, width), the size for which it was built."
+        else:
+            remedy = "Pass a size for which it was built, or a larger one."
+        raise ValueError(f"crop must be a size that {view.model.name!r} takes, got {size}. {remedy}") from error

@@ -1,6 +1,8 @@
 """DeepLIFT: the difference of the score from a baseline's, distributed by the differences in every layer."""
 
-from typing import Any
+from typing import Literal
+
+import numpy as np
 
 from kerasal.attribution.baselines import baseline_input
 from kerasal.attribution.method import method
@@ -37,7 +39,7 @@ def _multiply(view, starts: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor
 def deeplift(
     view,
     *,
-    baseline: Any = 0.0,
+    baseline: float | tuple[float, ...] | Literal["blur"] | np.ndarray = 0.0,
     return_gap: bool = False,
     channel_reduction: Reduction = "sum",
     layer: str | None = None,

@@ -30,7 +30,7 @@ def drise(
     samples: int = 1000,
     cells: int | tuple[int, ...] | None = None,
     probability: float = 0.5,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     subtract_mean: bool = True,
     precision: Literal["float32", "bfloat16"] = "float32",
     seed: int = 0,

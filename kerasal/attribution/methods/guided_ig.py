@@ -1,6 +1,8 @@
 """Guided integrated gradients: integrated gradients along a path that avoids pixels of large gradients."""
 
-from typing import Any
+from typing import Literal
+
+import numpy as np
 
 from kerasal.attribution.baselines import baseline_input
 from kerasal.attribution.method import method
@@ -29,7 +31,7 @@ def guided_ig(
     view,
     *,
     steps: int = 50,
-    baseline: Any = 0.0,
+    baseline: float | tuple[float, ...] | Literal["blur"] | np.ndarray = 0.0,
     fraction: float = 0.25,
     max_deviation: float = 0.02,
     return_gap: bool = False,

@@ -1,6 +1,8 @@
 """Integrated gradients: the score's change from a baseline to the image, divided among the pixels."""
 
-from typing import Any
+from typing import Literal
+
+import numpy as np
 
 from kerasal.attribution.baselines import baseline_input
 from kerasal.attribution.method import method
@@ -25,7 +27,7 @@ def integrated_gradients(
     view,
     *,
     steps: int = 50,
-    baseline: Any = 0.0,
+    baseline: float | tuple[float, ...] | Literal["blur"] | np.ndarray = 0.0,
     return_gap: bool = False,
     channel_reduction: Reduction = "sum",
     layer: str | None = None,

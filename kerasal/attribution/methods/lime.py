@@ -39,7 +39,7 @@ def lime(
     samples: int = 1000,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     kernel_width: float = 0.25,
     penalty: float = 1.0,
     tolerance: float | None = None,
@@ -62,7 +62,7 @@ def lime(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together.
+            input, equal where positions belong together; one map for all images of a call.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,

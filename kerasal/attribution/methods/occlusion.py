@@ -76,7 +76,7 @@ def occlusion(
     *,
     window: int | tuple[int, ...] | None = None,
     stride: int | tuple[int, ...] | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     measure: Literal["score", "class", "layer"] = "score",
     layer: str | None = None,
     incremental: bool | Literal["auto"] = "auto",

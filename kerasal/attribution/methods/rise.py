@@ -35,7 +35,7 @@ def rise(
     samples: int = 4000,
     cells: int | tuple[int, ...] | None = None,
     probability: float = 0.5,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     subtract_mean: bool = True,
     tolerance: float | None = None,
     return_error: bool = False,

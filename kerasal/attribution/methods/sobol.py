@@ -27,7 +27,7 @@ def _check_designs(designs: int) -> None:
     run_context=sample_bar("sobol", lambda options, regions: options["designs"] * (regions + 1)),
     check=check_sizes,
     if_zero="the score is the same however regions are faded",
-    question="sensitivity",
+    question="dependence",
     trust="Trust it for regions that matter together with others; it does not tell for or against the class.",
 )
 def sobol(
@@ -36,7 +36,7 @@ def sobol(
     designs: int = 32,
     cells: int | tuple[int, ...] | None = None,
     segments: np.ndarray | None = None,
-    fill: float | Literal["mean", "blur"] | np.ndarray = 0.0,
+    fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     layer: str | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     seed: int = 0,
@@ -55,7 +55,7 @@ def sobol(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together.
+            input, equal where positions belong together; one map for all images of a call.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,

@@ -1,6 +1,7 @@
 """The scores of inputs under masks, several masks at a time."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,12 +61,14 @@ class MaskedInput:
         Masks are True where the input is kept to the last bit, or numbers in 0..1, its share in the mean with the
         filling. The other inputs of the model are unchanged.
         """
-        count = tf.shape(masks)[0]
-        masks = tf.expand_dims(tf.expand_dims(masks, 1), -1)
-        if masks.dtype == tf.bool:
-            masked = tf.where(masks, self.x, self.filling)
-        else:
-            masked = self.filling + masks * (self.x - self.filling)
+        count, channels = tf.shape(masks)[0], int(self.x.shape[-1] or 1)
+        values = math.prod(self.sides) * channels
+        # A value per channel, and a single axis of values: TensorFlow broadcasts several times as slowly along the
+        # positions of an image, whose last axis is short.
+        masks = tf.repeat(tf.reshape(masks, [count, 1, -1]), channels, axis=2)
+        x, filling = (tf.reshape(tensor, [1, -1, values]) for tensor in (self.x, self.filling))
+        masked = tf.where(masks, x, filling) if masks.dtype == tf.bool else filling + masks * (x - filling)
+        masked = tf.reshape(masked, [-1, *self.x.shape[1:]])
         return tf.cast(tf.reshape(self._run(masked, count), [count, self.rows]), tf.float64)
 
     def filled_scores(self) -> tf.Tensor:
@@ -79,16 +82,14 @@ class MaskedInput:
         return tf.cast(self.view.score(), tf.float64)
 
     def _run(self, masked: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Return the scores of masked inputs (m, N, …), which are run as a batch of m · N."""
-        inputs = list(self.view.inputs)
-        if not self.view.repeatable:
-            inputs[self.index] = tf.ensure_shape(masked[0], inputs[self.index].shape)
-            return self.view.score(inputs)
-        inputs = [tf.tile(x, [count, *[1] * (x.shape.rank - 1)]) for x in inputs]
-        inputs[self.index] = tf.reshape(masked, tf.shape(inputs[self.index]))
+        """Return the scores of a batch of m · N masked inputs, in which the inputs follow each other for each mask."""
+        inputs: Any = list(self.view.inputs)
+        if self.view.repeatable:
+            inputs = [tf.tile(x, tf.stack([count, *[1] * (x.shape.rank - 1)])) for x in inputs]
+        inputs[self.index] = masked
         for x, original in zip(inputs, self.view.inputs, strict=True):
-            x.set_shape([None, *original.shape[1:]])
-        return self.view.repeat(count).score(inputs)
+            x.set_shape([None, *original.shape[1:]] if self.view.repeatable else original.shape)
+        return (self.view.repeat(count) if self.view.repeatable else self.view).score(inputs)
 
 
 def all_scores(masked: MaskedInput, count: int, draw: Callable[[tf.Tensor], tf.Tensor], bar: bool) -> tf.Tensor:

@@ -19,17 +19,24 @@ _CELLS, _LEAST_POSITIONS = {1: 24, 2: 7, 3: 4}, 2
 class Regions:
     """The number of the region of each position, int32 (*positions): 0 to ``count`` - 1.
 
-    ``block`` holds the sides of the regions if all are blocks of equal size, in the order of their positions.
+    ``block`` holds the sides of the regions if all are blocks of equal size, in the order of their positions, and
+    ``places`` the number of the block of each position along each axis if all are blocks.
     """
 
     labels: np.ndarray
     count: int
     block: tuple[int, ...] | None = None
+    places: tuple[np.ndarray, ...] = ()
 
     def masks(self, kept: tf.Tensor) -> tf.Tensor:
         """Return masks (m, *positions) from the value of each region, (m, regions), of the same type."""
-        masks = tf.gather(kept, tf.constant(self.labels.ravel()), axis=1)
-        return tf.reshape(masks, [-1, *self.labels.shape])
+        if not self.places:
+            return tf.reshape(tf.gather(kept, tf.constant(self.labels.ravel()), axis=1), [-1, *self.labels.shape])
+        # Last axis first, so that the other axes copy whole rows.
+        masks = tf.reshape(kept, [-1, *(int(places[-1]) + 1 for places in self.places)])
+        for axis in reversed(range(len(self.places))):
+            masks = tf.gather(masks, tf.constant(self.places[axis]), axis=axis + 1)
+        return masks
 
     def spread(self, values: tf.Tensor) -> tf.Tensor:
         """Return maps (N, *positions) in which each position has the value of its region, from (N, regions)."""
@@ -83,19 +90,22 @@ def make_regions(
             f"cells must be at most the sides of the input, {' × '.join(map(str, sides))}, got {cells}. "
             "There cannot be more regions than positions."
         )
-    labels = np.zeros([1] * len(sides), np.int32)
-    for axis, (side, count) in enumerate(zip(sides, counts, strict=True)):
-        places = np.arange(side, dtype=np.int32) * count // side
-        labels = labels * count + places.reshape([-1 if other == axis else 1 for other in range(len(sides))])
+    places = tuple(np.arange(side, dtype=np.int32) * count // side for side, count in zip(sides, counts, strict=True))
+    labels = np.ravel_multi_index(np.meshgrid(*places, indexing="ij", sparse=True), counts).astype(np.int32)
     equal = all(side % count == 0 for side, count in zip(sides, counts, strict=True))
     block = tuple(side // count for side, count in zip(sides, counts, strict=True))
-    return Regions(labels, math.prod(counts), block if equal else None)
+    return Regions(labels, math.prod(counts), block if equal else None, places)
 
 
 def _read_segments(sides: Sequence[int], segments: Any) -> Regions:
     array = np.asarray(segments)
     if array.dtype.kind not in "iu":
         raise ValueError(f"segments must be integers, the number of the region of each position, got {array.dtype}.")
+    if array.shape[1:] == tuple(sides):
+        raise ValueError(
+            f"segments must be one map for all images of a call, {' × '.join(map(str, sides))}, got {len(array)} maps. "
+            "Explain the images one at a time, each with its own."
+        )
     if array.shape != tuple(sides):
         raise ValueError(
             f"segments must have the positions of the input, {' × '.join(map(str, sides))}, got shape {array.shape}. "

@@ -1,6 +1,7 @@
 """The grid of windows that slide over an input, and the values that fill them."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,7 +122,11 @@ def occlude(x: tf.Tensor, filling: tf.Tensor, windows: Windows, indices: tf.Tens
         position = tf.range(x.shape[axis + 1], dtype=start.dtype)
         covered = (position >= start) & (position < start + size)
         inside &= tf.reshape(covered, [-1, 1, *[1] * axis, x.shape[axis + 1], *[1] * (axes - axis)])
-    return tf.where(inside, filling[None], x[None])
+    # In a layout of a single axis of values, as in ``MaskedInput.scores``, which is several times as fast.
+    sides: Any = x.shape.as_list()[1:]
+    inside = tf.repeat(tf.reshape(inside, [tf.size(indices), 1, -1]), sides[-1], axis=2)
+    filling, x = (tf.reshape(tensor, [1, -1, math.prod(sides)]) for tensor in (filling, x))
+    return tf.reshape(tf.where(inside, filling, x), [tf.size(indices), -1, *sides])
 
 
 def grid_indices(windows: Windows, indices: tf.Tensor) -> list[tf.Tensor]:

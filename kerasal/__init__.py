@@ -49,6 +49,7 @@ _MODULES = (
     "attribution",
     "batch",
     "callbacks",
+    "compat",
     "datasets",
     "diagnosis",
     "features",

@@ -176,11 +176,11 @@ def test_there_is_no_circle_of_folders():
 
 
 def test_file_names_are_unique():
-    """Commands are named like what they do; every other file is found by its name alone."""
+    """Commands are named like what they do, and drop-ins like what they replace; other files are found by name."""
     names = [
         path.stem
         for name, path in modules().items()
-        if path.stem not in ("__init__", *ALIASES) and not name.startswith("kerasal.cli.")
+        if path.stem not in ("__init__", *ALIASES) and not name.startswith(("kerasal.cli.", "kerasal.compat."))
     ]
     assert {name for name in names if names.count(name) > 1} == set()
 

@@ -76,17 +76,17 @@ def watch(
     with tracing_lock, contextlib.ExitStack() as stack:
         recorded, order, replacements = {}, [], replacements or {}
         for layer in volume_pooling.find_volume_pools(model):
-            stack.enter_context(_replace_attribute(layer, "call", volume_pooling.call_with_gradient(layer)))
+            stack.enter_context(replace_attribute(layer, "call", volume_pooling.call_with_gradient(layer)))
         # Replaced outputs first, so that a second name of the layer records what the rest of the model reads.
         for name in sorted(taps, key=lambda name: not callable(replacements.get(name))):
             layer = paths.find(model, name)[1]
             note_run = functools.partial(_note_run, name, order, spans, graph)
             call, recorded[name] = _recording_call(layer, note_run, replacements.get(name))
-            stack.enter_context(_replace_attribute(layer, "call", call))
+            stack.enter_context(replace_attribute(layer, "call", call))
         tapped = {}
         before = len(graph.get_operations())
         for part in _functional_models(model) if any_size else ():
-            stack.enter_context(_replace_attribute(part, "_manual_input_spec", None))
+            stack.enter_context(replace_attribute(part, "_manual_input_spec", None))
         try:
             with graph.gradient_override_map(replaced):
                 yield tapped
@@ -157,7 +157,7 @@ def differentiate(tape: tf.GradientTape, scores: tf.Tensor, sources: Sequence[tf
 
 
 @contextlib.contextmanager
-def _replace_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
+def replace_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
     """Replace an attribute of an object inside this context, without setattr because Keras would track the value."""
     missing = object()
     previous = vars(thing).get(name, missing)

@@ -204,14 +204,19 @@ def batch_rows(model: keras.Model, inputs: list[np.ndarray], objective: Objectiv
     return batch_size or state_rows(model) or chunk_size(inputs)
 
 
-def remember(model: keras.Model, key: tuple, make: Callable[[], Any]) -> Any:
-    """Return ``make()``, computed once per model and ``key`` and again after the model changes."""
+def remember(model: keras.Model, key: tuple, make: Callable[[], Any], *, settle: bool = False) -> Any:
+    """Return ``make()``, computed once per model and ``key`` and again after the model changes.
+
+    With ``settle``, changes that ``make`` itself makes by tracing the model do not count.
+    """
     with tracing_lock:
-        facts = _model_cache(model).facts
+        cache = _model_cache(model)
         key = (*key, _global_settings())
-        if key not in facts:
-            facts[key] = make()
-        return facts[key]
+        if key not in cache.facts:
+            cache.facts[key] = make()
+            if settle:
+                cache.snapshot.settle()
+        return cache.facts[key]
 
 
 def traces(model: keras.Model) -> "collections.OrderedDict[tuple, Trace]":

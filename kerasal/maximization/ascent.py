@@ -13,6 +13,7 @@ from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import Fourier, Pixels
+from kerasal.maximization.peer_objects import call_back
 from kerasal.maximization.recipe import Recipe
 from kerasal.objectives.expression import Objective, stack
 from kerasal.progress import progress_bar
@@ -136,11 +137,18 @@ class Run:
     seed: int
     batch_size: int
     progress: bool
+    callbacks: Sequence[Callable] = ()
+    pictures: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     def __call__(self, objectives: Sequence[Objective], start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ascend from ``start``; return images, scores (N, steps + 1), and whether the gradient was ever non-zero."""
         results: list = [None] * len(objectives)
         groups = _group_objectives(objectives, self.diversity.copies, self.batch_size)
+        if self.callbacks and len(groups) > 1:
+            raise ValueError(
+                f"callbacks must be None for objectives that are maximized in {len(groups)} groups. Pass them one at a "
+                "time, or a larger batch_size."
+            )
         with progress_bar("Maximizing", len(groups) * self.recipe.steps, self.progress) as advance:
             for group in groups:
                 rows = self._ascend_group([objectives[i] for i in group], start[group], advance)
@@ -154,12 +162,14 @@ class Run:
         velocity, scores, alive = np.zeros_like(parameters), [], np.zeros(len(parameters), bool)
         done = 0
         while done < steps:
-            count = min(max(1, steps // _SEGMENTS), steps - done)
+            count = 1 if self.callbacks else min(max(1, steps // _SEGMENTS), steps - done)
             parameters, velocity, images, segment, segment_alive = self._call(
                 objective, parameters, velocity, count, done
             )
             scores.append(segment)
             _check_finite(objectives, images, segment, done)
+            if self.callbacks:
+                call_back(self.callbacks, done, self.pictures(images), segment[:, -1])
             alive |= segment_alive > 0
             done += count
             advance(count)

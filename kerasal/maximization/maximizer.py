@@ -1,5 +1,6 @@
 """``maximize``: gradient ascent on the input of a model, from objectives to images."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from kerasal.maximization.ascent import Run
 from kerasal.maximization.canvas import canvas_shape
 from kerasal.maximization.diversity import Diversity
 from kerasal.maximization.parameterization import make_parameterization, start_parameters
+from kerasal.maximization.peer_objects import managed_callbacks
 from kerasal.maximization.recipe import make_objectives, make_recipe
 from kerasal.maximization.result import Maximization, tabulate_history, to_pictures
 from kerasal.models.image_model import ImageModel
@@ -27,7 +29,7 @@ RETRY_NOISE_FACTOR = 32.0  # factor of the noise in the second start of units wi
 
 def maximize(
     model: "keras.Model | ImageModel",
-    objective: int | str | Objective | Sequence[int | str | Objective],
+    objective: int | str | Objective | Callable | Sequence[int | str | Objective | Callable],
     *,
     preset: Literal["simonyan", "tang", "channel", "olah", "smooth"] | None = None,
     parameterization: Literal["pixels", "fourier"] | None = None,
@@ -52,6 +54,7 @@ def maximize(
     batch_size: int | None = None,
     seed: int = 0,
     progress: bool = False,
+    callbacks: Any = None,
 ) -> Maximization:
     """Return the input images that maximize objectives, computed by gradient ascent.
 
@@ -64,7 +67,7 @@ def maximize(
         model: any built Keras model with a single input, or an ``ImageModel``, as ``kerasal.open_model`` returns
             it; it is not changed.
         objective: an objective (``kerasal.objectives``), a class index, the name of a class of an ``ImageModel`` with
-            labels, or a list of these.
+            labels, a ``Score`` of tf-keras-vis, or a list of these.
         preset: recipe for the arguments that are None; see ``kerasal.maximization.PRESETS``. By default it is chosen
             from the model: ``"olah"`` (a spectrum, under random transforms) for photos, that is, color images, and gray
             images of more than 96 pixels; ``"smooth"`` (pixels, total variation) for smaller gray images, such as
@@ -82,9 +85,11 @@ def maximize(
             (N, H, W, C), such as ``raw`` of an earlier result.
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
-        regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score.
+        regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score, or
+            regularizers of tf-keras-vis, which get gray levels too.
         transforms: callables from (model inputs, seed) to model inputs, applied in the graph before each forward pass;
-            see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``.
+            see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``. ``Jitter``, ``Rotate2D`` and ``Scale`` of
+            tf-keras-vis stand for these.
         momentum: share of the previous step that is kept, from 0 to below 1.
         clip: clip the image to the pixel range 0..255 of ``preprocessing`` after each step; for
             ``parameterization="pixels"`` only.
@@ -116,6 +121,8 @@ def maximize(
         batch_size: number of images per batch; by default it depends on the size of the image.
         seed: seed of the random start and of the transforms, the same for every objective.
         progress: show a progress bar.
+        callbacks: a callback of tf-keras-vis, or a list of them. They are called after each step with the pictures and
+            the scores before the step, without gradients and outputs. All objectives must share a batch.
 
     Returns:
         A ``Maximization`` with ``images``, ``raw``, ``history``, ``dead`` and ``objectives``. The copies of an
@@ -171,13 +178,24 @@ def maximize(
     facts: dict[str, Any] = {"space": space, "convention": convention, "gray_level": gray_level, "layout": layout}
     start = start_parameters(recipe.init, len(objectives), copies=copies, seed=seed, **facts)
     objectives = [entry for entry in objectives for _ in range(copies)]
-    batch_size = batch_size or chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
+
+    def to_inputs(images: np.ndarray) -> np.ndarray:
+        inputs = images * gray_level
+        return inputs[..., 0] if layout.axis is None else np.moveaxis(inputs, -1, layout.axis)
+
+    def draw(images: np.ndarray) -> np.ndarray:
+        return to_pictures(images * gray_level, recipe.display, convention) if layout.is_image else to_inputs(images)
+
+    if batch_size is None:
+        rows = chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
+        batch_size = max(rows, len(objectives)) if callbacks else rows
     run = Run(model, recipe, space, gray_level, diversifier, layout, output, logits, seed, batch_size, progress)
-    images, scores, dead = _retry_dead_units(run, objectives, start)
-    inputs = images * gray_level
-    raw = inputs[..., 0] if layout.axis is None else np.moveaxis(inputs, -1, layout.axis)
+    with managed_callbacks(callbacks, recipe.steps) as active:
+        run = dataclasses.replace(run, callbacks=active, pictures=draw)
+        images, scores, dead = _retry_dead_units(run, objectives, start)
+    raw = to_inputs(images)
     return Maximization(
-        images=to_pictures(inputs, recipe.display, convention) if layout.is_image else raw,
+        images=draw(images),
         raw=raw,
         history=tabulate_history(objectives, scores, copies),
         dead=dead.tolist(),
@@ -194,5 +212,6 @@ def _retry_dead_units(
         copies = run.diversity.copies  # copies may depend on each other, so all copies of an objective are retried
         retried = np.flatnonzero(np.repeat(~alive.reshape(-1, copies).all(axis=1), copies))
         stronger = np.where(alive, 1, np.float32(RETRY_NOISE_FACTOR)).reshape(-1, *(1,) * (start.ndim - 1)) * start
+        run = dataclasses.replace(run, callbacks=())
         images[retried], scores[retried], alive[retried] = run([objectives[i] for i in retried], stronger[retried])
     return images, scores, np.flatnonzero(~alive)

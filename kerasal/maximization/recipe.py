@@ -14,6 +14,7 @@ from kerasal import labels
 from kerasal.checks import check_choice, check_int, check_number, is_int
 from kerasal.hooks.image_shapes import InputLayout, input_layout
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
+from kerasal.maximization.peer_objects import adapt_regularizer, adapt_transform, is_peer, objectives_of_score
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
@@ -154,8 +155,8 @@ def make_recipe(
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
     check_choice("display", plan["display"], ("pixels", "contrast", "range"))
     check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
-    for name in ("regularizers", "transforms"):
-        plan[name] = tuple(plan[name])
+    for name, adapt in (("regularizers", adapt_regularizer), ("transforms", adapt_transform)):
+        plan[name] = tuple(map(adapt, plan[name]))
         if not all(map(callable, plan[name])):
             raise TypeError(f"{name} must be a list of callables, got {plan[name]!r}. See kerasal.maximization.")
         for prior in plan[name]:
@@ -197,6 +198,8 @@ def _suit_display(plan: dict[str, Any], preprocessing: Preprocessing | None) -> 
 def make_objectives(objective: Any, class_names: Sequence[str] | None = None) -> list[Objective]:
     """Return a list of objectives, each for a single image; an integer is a class index, a text one of ``class_names``.
 
+    A ``Score`` of tf-keras-vis stands for one objective per index or value.
+
     Raises:
         TypeError: if an entry is neither an objective nor an integer, nor a text if there are ``class_names``.
         ValueError: if an objective is itself for several images, or no class has the name.
@@ -206,6 +209,7 @@ def make_objectives(objective: Any, class_names: Sequence[str] | None = None) ->
     )
     if class_names is not None:
         listed = [labels.find(entry, class_names) if isinstance(entry, str) else entry for entry in listed]
+    listed = [part for entry in listed for part in (objectives_of_score(entry) if is_peer(entry, "Score") else [entry])]
     objectives = [class_score(int(entry)) if is_int(entry) else entry for entry in listed]
     if not objectives or not all(isinstance(entry, Objective) for entry in objectives):
         raise TypeError(

@@ -81,6 +81,7 @@ def main(page: str, folder: str, written: str) -> None:
 
 def shorten() -> None:
     """Let ascents take three steps: whether a page is right does not depend on how far they get."""
+    os.environ["TF_KERAS_VIS_MAX_STEPS"] = "3"
     from kerasal.maximization.recipe import PRESETS
 
     for preset in PRESETS.values():

@@ -51,7 +51,7 @@ def draw_sheet(ranking: Any, title: str, facts: Sequence[str]) -> np.ndarray:
     rows = _order_rows(ranking)
     lines = [line for text in [*facts, *ranking.conclusions, ORDER_NOTE] for line in textwrap.wrap(text, 150)]
     notes = len(textwrap.wrap(ORDER_NOTE, 150))
-    height = 1.9 + 0.2 * len(lines) + 0.34 * len(rows)  # inches
+    height = 1.6 + 0.2 * len(lines) + 0.34 * len(rows)  # inches
     figure = Figure(figsize=(12, height), dpi=140, facecolor=_PAPER)
     figure.text(0.02, 1 - 0.32 / height, title, fontsize=14, fontweight="bold", color=_INK)
     for number, line in enumerate(lines):
@@ -90,7 +90,7 @@ def _sheet_columns(ranking: Any) -> dict[str, dict[str, str]]:
         means = ranking.order[metric].to_dict() if metric in ranking.order else {}
         results = {name: rows[metric].mean for name, rows in ranking.evaluations.items() if metric in rows}
         values = {name: means.get(name, results.get(name, np.nan)) for name in ranking.order.index}
-        head = f"{metric}\n{metric_spec(metric).better} is better"
+        head = f"{metric}\n({metric_spec(metric).better})"
         columns[head] = {name: "" if np.isnan(value) else _number(value) for name, value in values.items()}
     verdicts = ranking.order["against_random"].str.removesuffix(" than random").str.removesuffix(" from random")
     columns["against a\nrandom map"] = verdicts.str.replace("not distinguishable", "not better").to_dict()

@@ -66,7 +66,7 @@ def to_linear(model):
     model.layers[-1].activation = keras.activations.linear
 
 
-@pytest.mark.parametrize("modifiers", [to_linear, [ExtractIntermediateLayer("classes"), to_linear]], ids=str)
+@pytest.mark.parametrize("modifiers", [to_linear, [ExtractIntermediateLayer("classes"), to_linear]], ids=["one", "list"])
 def test_a_modifier_of_the_user_is_applied_to_a_clone(modifiers, model):
     with pytest.warns(compat.ClonedModel, match="to_linear is applied to a clone"):
         visualization = ours("Saliency")(model, modifiers)

@@ -195,7 +195,7 @@ def maximize(
         images, scores, dead = _retry_dead_units(run, objectives, start)
     raw = to_inputs(images)
     return Maximization(
-        images=draw(images),
+        images=draw(images) if layout.is_image else raw,
         raw=raw,
         history=tabulate_history(objectives, scores, copies),
         dead=dead.tolist(),

@@ -122,6 +122,7 @@ def test_a_class_activation_map_without_positive_evidence(method):
     assert getattr(attribution, method)(model, x, 0).any(axis=(1, 2)).all()
 
 
+@pytest.mark.slow
 def test_the_methods_own_reasons():
     model, x = network(), images(0, 1)
     zeros = np.zeros_like(x[:1])

@@ -40,6 +40,7 @@ def test_a_signal_makes_the_page_of_python(cli, place):
     np.testing.assert_array_equal(np.load("map.npy"), explanation.map)
 
 
+@pytest.mark.slow
 def test_values_per_channel_and_words(cli, place):
     for flag, values in (("fill", "0.5,-1"), ("fill", "mean"), ("fill", "2"), ("baseline", "0.5,-1")):
         method = "occlusion" if flag == "fill" else "deeplift"

@@ -77,6 +77,7 @@ def test_the_tail_follows_the_class_only_with_two_causes():
     assert spread(2) > 0.2 > spread(1)
 
 
+@pytest.mark.slow
 def test_the_pattern_follows_the_class_in_the_given_share_of_images():
     def agreeing(**options):
         data = datasets.known_parts(60, size=32, **options)

@@ -108,6 +108,7 @@ def test_each_verdict_is_that_of_the_method(kind):
         assert reason[:50] == described[name][:50], name  # later come names of operations, which are numbered
 
 
+@pytest.mark.slow
 def test_methods_on_a_model_of_tokens_work_at_its_embedding():
     keras.utils.set_random_seed(0)  # random weights may leave all ReLUs inactive, which is a warning
     model = _text()

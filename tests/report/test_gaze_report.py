@@ -104,6 +104,7 @@ def test_other_observers_predict_better_than_chance():
     assert gaze_baselines.score_observers(data) is None  # one observer has no other half
 
 
+@pytest.mark.slow
 def test_without_data_it_asks_for_them(tmp_path):
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)], name="maps")
     arrays = np.zeros((4, 8, 8, 3), np.uint8), np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)

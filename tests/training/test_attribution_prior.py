@@ -150,6 +150,7 @@ def test_one_step_of_fit_is_that_of_the_closed_form():
     assert history["reasons"][0] == pytest.approx(mass, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_validation_prediction_and_checkpoints_take(tmp_path):
     model, _ = linear()
     trainer = training.PriorModel(model, AttributionPrior())

@@ -38,7 +38,7 @@ class AttributionPrior(keras.losses.Loss):
 
     Args:
         term: ``"reasons"``, ``"gaze"`` or ``"smoothness"``.
-        weight: factor of the term; 0 measures it without an effect on the training.
+        weight: factor of the term, from 0; the logs of a training have the weighted term.
         target: the score that the maps explain. ``"log_probabilities"`` is the sum of the log probabilities of all
             classes, as in Ross et al.; ``"label"`` the logit of the label, or the labels' weighted sum of logits if
             they are one-hot; ``"output"`` the sum of all outputs, for a regression. A function of the logits
@@ -108,6 +108,10 @@ class AttributionPrior(keras.losses.Loss):
 
     def _gaze(self, gaze: Any, maps: tf.Tensor) -> tf.Tensor:
         gaze = tf.cast(gaze, tf.float32)
+        tf.debugging.Assert(  # effective eagerly and in graphs, but not under XLA
+            tf.reduce_all(tf.math.is_finite(gaze) & (gaze >= 0)),
+            ["gaze must be finite and at least 0: densities or counts of fixations."],
+        )
         gaze = tf.squeeze(gaze, -1) if gaze.shape.rank == 4 and gaze.shape[-1] == 1 else gaze
         if maps.shape.rank != 4 or gaze.shape.rank != 3:
             raise ValueError(

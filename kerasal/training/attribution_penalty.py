@@ -219,6 +219,11 @@ def _label_score(logits: tf.Tensor, y: Any) -> tf.Tensor:
     if y.shape.rank not in (1, 2) or (y.shape.rank == 2 and y.shape[-1] != 1):
         raise ValueError(f"y must be labels (N,) or one-hot (N, {classes}) for target='label', got {tuple(y.shape)}.")
     y = tf.reshape(y, [-1])
+    number = tf.cast(y, tf.float32)
+    tf.debugging.Assert(  # effective eagerly and in graphs, but not under XLA
+        tf.reduce_all((number >= 0) & (number < max(classes or 1, 2)) & (number == tf.floor(number))),
+        [f"y must be labels from 0 to {max(classes or 1, 2) - 1} for target='label'."],
+    )
     if classes == 1:
         return logits[:, 0] * (2 * tf.cast(y, tf.float32) - 1)
     return tf.gather(logits, tf.cast(y, tf.int32), axis=1, batch_dims=1)

@@ -289,3 +289,22 @@ def test_a_change_of_the_model_is_seen():
 def test_a_model_must_be_built(name):
     with pytest.raises(ValueError, match="must be built"):
         ours(name)(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_bytes_of_photos_are_numbers(model):
+    """Masks in 0..1 would cut integers to 0."""
+    photos = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
+    for name in ("Scorecam", "Saliency"):
+        of_bytes, of_floats = (
+            np.asarray(ours(name)(model, ReplaceToLinear())(CategoricalScore([0, 1]), x))
+            for x in (photos, photos.astype(np.float32))
+        )
+        assert of_floats.any()
+        np.testing.assert_allclose(of_bytes, of_floats, atol=1e-6)
+
+
+def test_a_score_per_image_is_needed(model):
+    photos = np.random.default_rng(0).random((3, *model.input_shape[1:])).astype(np.float32)
+    for name in ("Saliency", "Gradcam", "Layercam", "GradcamPlusPlus"):
+        with pytest.raises(ValueError, match="score must return 3 scores, one per image, got"):
+            ours(name)(model)(CategoricalScore([0, 1]), photos)

@@ -349,3 +349,23 @@ def test_a_prior_is_saved_as_it_is():
     np.testing.assert_allclose(copy(MASK[:3], maps), prior(MASK[:3], maps))
     with pytest.raises(ValueError, match="to be saved, got a function"):
         AttributionPrior(target=lambda logits: logits[:, 0]).get_config()
+
+
+@pytest.mark.parametrize(
+    ("labels", "gaze", "says"),
+    [
+        ([0, -1], 1.0, "labels from 0 to 2"),
+        ([0, 3], 1.0, "labels from 0 to 2"),
+        ([0.0, 0.7], 1.0, "labels from 0 to 2"),
+        ([0, 1], np.nan, "gaze must be finite and at least 0"),
+        ([0, 1], -1.0, "gaze must be finite and at least 0"),
+    ],
+)
+def test_labels_and_gaze_out_of_range(labels, gaze, says):
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    penalty = training.AttributionPenalty(model, losses.AttributionPrior("gaze"))
+    inputs = np.random.default_rng(0).random((2, 4, 4, 1)).astype(np.float32)
+    maps = np.random.default_rng(1).random((2, 4, 4)) + 0.1
+    maps[1, 2, 2] = gaze
+    with pytest.raises(tf.errors.InvalidArgumentError, match=says):
+        penalty(inputs, np.array(labels), gaze=maps)

@@ -58,6 +58,7 @@ class ModelVisualization(abc.ABC):
                 raise ValueError(f"seed_input must have the keys {', '.join(names)}, got {', '.join(seed_input)}.")
             seed_input = [seed_input[name] for name in names]
         arrays, shapes = listify(seed_input), self._input_shapes()
+        declared = [dtype for _, _, dtype in input_specs(self._modified) or ()] or ["float32"] * len(shapes)
         if len(arrays) != len(shapes):
             raise ValueError(
                 f"seed_input must be {len(shapes)} arrays, one for each input of {self._modified.name!r}, got "
@@ -66,6 +67,8 @@ class ModelVisualization(abc.ABC):
         inputs = []
         for number, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
             tensor = array if tf.is_tensor(array) else tf.constant(array)
+            if not tensor.dtype.is_floating and tf.as_dtype(declared[number]).is_floating:
+                tensor = tf.cast(tensor, tf.float32)  # bytes of a photo, which masks in 0..1 would cut to 0
             tensor = tensor[None] if tensor.shape.rank == len(shape) else tensor
             if tensor.shape.rank != len(shape) + 1:
                 raise ValueError(
@@ -135,6 +138,9 @@ def mean_scores(functions: Sequence, outputs: Sequence[tf.Tensor]) -> list[tf.Te
         if isinstance(value, (list, tuple)) and len(value) and tf.is_tensor(value[0]):
             value = tf.stack(value, axis=0)
         value = value if tf.is_tensor(value) else tf.constant(value)
+        images = output.shape[0]
+        if value.shape.rank and None not in (images, value.shape[0]) and value.shape[0] != images:
+            raise ValueError(f"score must return {images} scores, one per image, got {tuple(value.shape)}.")
         values.append(tf.reduce_mean(value, axis=list(range(1, len(value.shape)))))
     return values
 

@@ -32,7 +32,11 @@ def compare(
     class_: options.Class = None,
     method: Annotated[
         list[str] | None,
-        Option(help="A method to show; may be repeated.", autocompletion=completion.methods),
+        Option(
+            help="A method to show; may be repeated. With --score, methods of hundreds of passes per photo, such as rise, "
+            "are scored only if they are named, or with --all.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     all_: Annotated[bool, Option("--all", help="Show all methods, not only one or two of each kind.")] = False,
     score: Annotated[

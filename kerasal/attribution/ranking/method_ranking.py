@@ -31,6 +31,10 @@ RANK_METRICS: Mapping[str, Mapping[str, Any]] = {
 """The metrics of ``rank`` with their options: three that order methods, and a test whether maps depend on the class."""
 
 
+MANY_PASSES = ("drise", "hsic", "kernel_shap", "lime", "rise", "sobol")
+"""Methods that need hundreds of passes per image, and are ranked only if they are named."""
+
+
 def rank(
     model: keras.Model,
     inputs: Any,
@@ -58,7 +62,8 @@ def rank(
         inputs: model inputs (N, …), as for the methods; verdicts need ten or more, and suggestions twenty.
         target: score to explain and to measure, as for the methods; by default each image's top class. Maps explain the
             score before the softmax, and metrics measure the probability.
-        methods: "chosen", one or two of each kind (``MethodSpec.compared``); "all"; names; or ``{method: options}``.
+        methods: "chosen", one or two of each kind (``MethodSpec.compared``) without those of hundreds of passes per
+            image (``MANY_PASSES``); "all"; names; or ``{method: options}``.
             Methods of many passes run with fewer than by default (``method_comparison.QUICK``) unless options are
             passed.
         metrics: names of metrics (``evaluation.list_metrics()``) or ``{metric: options}``.
@@ -148,12 +153,17 @@ def _read_methods(methods: Any) -> dict[str, dict[str, Any]]:
     if isinstance(methods, str):
         if methods not in ("chosen", "all"):
             raise ValueError(f'methods must be "chosen", "all", names or {{method: options}}, got {methods!r}.')
-        names = [name for name in list_methods() if methods == "all" or method_spec(name).compared]
-        methods = [name for name in names if not method_spec(name).any_size]  # which cuts crops of larger images
+        names = [name for name in list_methods() if not method_spec(name).any_size]  # which cuts crops of larger images
+        methods = names if methods == "all" else [name for name in names if _is_chosen(name)]
     if not methods:
         raise ValueError("methods must hold at least one name, got none.")
     given = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
     return {method_spec(name).name: dict(QUICK.get(name, {})) | dict(options) for name, options in given.items()}
+
+
+def _is_chosen(name: str) -> bool:
+    """Return whether a method is compared by default and needs no hundreds of passes per image."""
+    return method_spec(name).compared and name not in MANY_PASSES
 
 
 def _read_metrics(metrics: Any, truth: Any) -> dict[str, dict[str, Any]]:

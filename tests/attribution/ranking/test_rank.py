@@ -8,7 +8,7 @@ import pytest
 
 from kerasal import attribution
 from kerasal.attribution.evaluation import Evaluation
-from kerasal.attribution.ranking import measurement, suggestions
+from kerasal.attribution.ranking import measurement, method_ranking, suggestions
 from kerasal.attribution.ranking.ranking_result import Ranking, order_methods, rank_columns, rank_images
 
 import keras
@@ -223,6 +223,13 @@ def test_one_image_has_no_interval(linear):
     one = attribution.rank(model, images[:1], **run)
     assert one.order[["low", "high"]].isna().all(axis=None)
     assert one.sheet("Title").std() > 5 and "nan" not in one.html("Title")
+
+
+def test_methods_of_many_passes_are_ranked_only_if_named():
+    chosen = method_ranking._read_methods("chosen")
+    assert not set(method_ranking.MANY_PASSES) & set(chosen) and "gradcam" in chosen
+    assert set(method_ranking.MANY_PASSES) < set(method_ranking._read_methods("all"))
+    assert method_ranking._read_methods(["rise"]) == {"rise": {"samples": 500}}
 
 
 def test_few_images_get_no_verdict(linear):

@@ -33,7 +33,7 @@ def compare(
     method: Annotated[
         list[str] | None,
         Option(
-            help="A method to show; may be repeated. With --score, methods of hundreds of passes per photo (rise, lime) "
+            help="A method to show; may be repeated. With --score, methods of hundreds of passes per photo "
             "are scored only if they are named, or with --all.",
             autocompletion=completion.methods,
         ),

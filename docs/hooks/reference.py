@@ -15,7 +15,7 @@ GROUPS = {
     "Train": ("training", "report", "callbacks"),
     "Deploy": ("serving", "batch", "atlas"),
     "Models": ("models", "registry", "preprocessing", "labels", "layers"),
-    "Tools": ("images", "hooks"),
+    "Tools": ("images", "hooks", "compat"),
 }
 """The pages in the order of the navigation, below ``kerasal`` itself."""
 PAGES = {"kerasal": "kerasal", **{page: f"kerasal.{page}" for group in GROUPS.values() for page in group}}

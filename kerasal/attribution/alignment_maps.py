@@ -1,6 +1,5 @@
 """The maps that ``alignment`` scores: of a method on each photo of a gaze data set, and their controls."""
 
-import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -11,12 +10,11 @@ from kerasal import images
 from kerasal.attribution.map_notes import ZeroMap
 from kerasal.attribution.method import method_function, method_spec
 from kerasal.attribution.method_facts import MethodSpec
+from kerasal.attribution.shuffled_weights import shuffled_weights
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.hooks.engine import fixed_target
 from kerasal.labels import find
 from kerasal.models.image_model import ImageModel
-
-import keras
 
 _CROPS_SCALE = 256 / 224  # of the image from which methods cut crops themselves, as in the paper
 
@@ -81,20 +79,6 @@ def place_map(values: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     left, top, right, bottom = box
     # cubic resizing can overshoot below 0
     return np.maximum(images.resize(np.ascontiguousarray(values), (bottom - top, right - left)), 0).astype(np.float64)
-
-
-@contextlib.contextmanager
-def shuffled_weights(model: keras.Model, seed: int) -> Iterator[None]:
-    """Shuffle each weight array of a model, which keeps its mean and scale, and restore the weights at the end."""
-    original = [(weight, weight.numpy()) for weight in model.weights if weight.dtype.startswith(("float", "bfloat"))]
-    random = np.random.default_rng(seed)
-    try:
-        for weight, value in original:
-            weight.assign(random.permutation(value.ravel()).reshape(value.shape))
-        yield
-    finally:
-        for weight, value in original:
-            weight.assign(value)
 
 
 def _read_target(target: Any, model: ImageModel, count: int) -> Any:

@@ -18,7 +18,7 @@ from kerasal.attribution.alignment_scores import (
     score_image,
 )
 from kerasal.attribution.evaluation.control_maps import random_maps_like
-from kerasal.attribution.evaluation.judgment import FEWEST_IMAGES
+from kerasal.attribution.evaluation.judgment import Evaluation
 from kerasal.checks import check_choice, check_int, check_number
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.metrics.blur import MeanMap
@@ -76,8 +76,7 @@ class Alignment:
             ``minus_center``, ``minus_center_low``, ``minus_center_high``; ``blur``, the mean of the chosen widths; and
             ``images``. CC is NaN for "other observers".
         """
-        check_choice("metric", metric, METRICS)
-        wide = self.scores.pivot(index="image", columns="row", values=metric)
+        wide = self._wide(metric)
         wide = wide.reindex(columns=list(dict.fromkeys(self.scores["row"])))
         means, gains = (summarize(values, seed=seed) for values in (wide, wide.sub(wide["center"], axis=0)))
         table = pd.DataFrame(means, columns=["mean", "low", "high"])
@@ -93,12 +92,7 @@ class Alignment:
         self, row: str, other: str, metric: Literal["nss", "auc_judd", "cc"] = "nss", *, seed: int = 0
     ) -> tuple[float, float, float]:
         """Return the mean paired difference of two rows, and the ends of its 95 % bootstrap interval over images."""
-        check_choice("metric", metric, METRICS)
-        wide = self.scores.pivot(index="image", columns="row", values=metric)
-        for name in (row, other):
-            check_choice("row", name, tuple(wide.columns))
-            if np.isnan(wide[name].to_numpy(float)).all():
-                raise ValueError(f"metric must be defined for {name!r}, got {metric!r}. Choose another: nss.")
+        wide = self._wide(metric, row, other)
         gain = summarize(pd.DataFrame({"gain": wide[row] - wide[other]}), seed=seed).loc["gain"]
         return float(gain["mean"]), float(gain["low"]), float(gain["high"])
 
@@ -107,16 +101,23 @@ class Alignment:
     ) -> str:
         """Return "better than …", "worse than …" or "not distinguishable from …" another row.
 
-        The verdict follows from the interval of the paired differences of ``row``, such as "map × center", from
-        ``other``: "better" only if all of it is above 0. It is "too few images (n)" for fewer than 10 images.
+        It compares ``row``, such as "map × center", with ``other`` image by image, as the verdicts of
+        ``kerasal.attribution.evaluation`` do: "better" needs an interval of the differences above 0 and a permutation
+        test that agrees. It is "too few images (n)" for fewer than 10 images.
         """
-        _, low, high = self.difference(row, other, metric)
-        count = len(set(self.scores["image"]))
-        if count < FEWEST_IMAGES:
-            return f"too few images ({count})"
-        if low > 0:
-            return f"better than {other}"
-        return f"worse than {other}" if high < 0 else f"not distinguishable from {other}"
+        wide = self._wide(metric, row, other)
+        values, others = (wide[name].to_numpy(float) for name in (row, other))
+        return Evaluation(metric, "higher", values, {other: others}).verdict_against(other)
+
+    def _wide(self, metric: str, *rows: str) -> pd.DataFrame:
+        """Return the scores with a column per row; raise a ValueError if a row is unknown or undefined."""
+        check_choice("metric", metric, METRICS)
+        wide = self.scores.pivot(index="image", columns="row", values=metric)
+        for name in rows:
+            check_choice("row", name, tuple(wide.columns))
+            if np.isnan(wide[name].to_numpy(float)).all():
+                raise ValueError(f"metric must be defined for {name!r}, got {metric!r}. Choose another: nss.")
+        return wide
 
     def _repr_html_(self) -> str:
         return self.table().round(3).to_html(na_rep="–")

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from kerasal import hooks
 from kerasal.attribution.evaluation.metric import metric
+from kerasal.attribution.shuffled_weights import restored_weights, shuffle, shuffled_weights
 from kerasal.checks import check_int, check_number
 
 import keras
@@ -41,7 +42,7 @@ def max_sensitivity(subject, explain, *, radius: float = 0.02, samples: int = 10
     check_number("radius", radius, above=0)
     if subject.inputs.dtype.kind in "iu":
         raise ValueError("inputs must be floating point to get noise, got integer tokens.")
-    base = explain().reshape(len(subject.inputs), -1)
+    base = subject.base_maps(explain).reshape(len(subject.inputs), -1)
     flat = subject.inputs.reshape(len(subject.inputs), -1)
     ranges = np.ptp(flat, axis=1).reshape(-1, *[1] * (subject.inputs.ndim - 1))
     random = np.random.default_rng(seed)
@@ -75,17 +76,18 @@ def model_randomization(subject, explain, *, layers: Literal["all", "each"] = "a
     Raises:
         ValueError: the model has no weights that can be shuffled.
     """
-    before = np.abs(explain())
-    rows, names = [], []
-    with contextlib.closing(_shuffle_layers(subject.model, seed, at_once=layers == "all")) as shuffled:
-        for name in shuffled:
-            after = np.abs(explain())
-            rows.append([rank_correlation(*pair) for pair in zip(before, after, strict=True)])
-            names.append(name)
-    if not rows:
+    if not any(weight.dtype.startswith(("float", "bfloat")) for weight in subject.model.weights):
         raise ValueError(f"model must have weights that can be shuffled, but {subject.model.name!r} has none.")
-    values = np.array(rows)
-    return values.mean(axis=0), {} if layers == "all" else {"cascade": _cascade_table(names, values)}
+    before = np.abs(subject.base_maps(explain))
+    if layers == "all":
+        with shuffled_weights(subject.model, seed):
+            return _correlations(before, np.abs(explain()))
+    rows, names = [], []
+    with contextlib.closing(_shuffle_layers(subject.model, seed)) as shuffled:
+        for name in shuffled:
+            rows.append(_correlations(before, np.abs(explain())))
+            names.append(name)
+    return np.mean(rows, axis=0), {"cascade": _cascade_table(names, np.array(rows))}
 
 
 @metric(reference="Sixt, Granz & Landgraf 2020, section 4.1", better="lower", control="edges")
@@ -109,7 +111,7 @@ def random_logit(subject, explain, *, seed: int = 0):
     if target is None or target.dtype.kind not in "iu":
         raise ValueError(f"target must be a class index per image or None, got {subject.target!r}.")
     others = subject.other_classes(np.broadcast_to(target, len(subject.inputs)), seed)
-    return [rank_correlation(*pair) for pair in zip(explain(), explain(target=others), strict=True)]
+    return _correlations(subject.base_maps(explain), explain(target=others))
 
 
 def cascading_randomization(
@@ -149,28 +151,22 @@ def rank_correlation(values: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _shuffle_layers(model: keras.Model, seed: int, *, at_once: bool) -> Generator[str]:
-    """Shuffle the weights of layers from the output down and yield the path of each; restore them at the end.
+def _correlations(maps: np.ndarray, others: np.ndarray) -> list[float]:
+    return [rank_correlation(*pair) for pair in zip(maps, others, strict=True)]
 
-    With ``at_once``, yield once, after all layers.
-    """
+
+def _shuffle_layers(model: keras.Model, seed: int) -> Generator[str]:
+    """Shuffle the weights of a further layer, from the output down, and yield its path; restore all at the end."""
     layers = [
         (path, layer)
         for path, layer in hooks.layers(model)
         if isinstance(layer, keras.Layer) and layer.weights and not hooks.layers(layer)
     ]
-    original = [(weight, weight.numpy()) for weight in model.weights]
     random = np.random.default_rng(seed)
-    try:
-        for number, (path, layer) in enumerate(reversed(layers), 1):
-            for weight in layer.weights:
-                if weight.dtype.startswith(("float", "bfloat")):
-                    weight.assign(random.permutation(weight.numpy().ravel()).reshape(weight.shape))
-            if not at_once or number == len(layers):
-                yield path
-    finally:
-        for weight, value in original:
-            weight.assign(value)
+    with restored_weights(model):
+        for path, layer in reversed(layers):
+            shuffle(layer.weights, random)
+            yield path
 
 
 def _cascade_table(names: list[str], values: np.ndarray) -> pd.DataFrame:

@@ -67,6 +67,10 @@ class Subject:
             self._maps = self.explain()
         return self._maps
 
+    def base_maps(self, explain: Callable) -> np.ndarray:
+        """Return the maps of the original inputs and target by ``explain``; those of the method are computed once."""
+        return self.maps if explain == self.explain else explain()
+
     def explain_first(self) -> None:
         """Explain the first input alone, which traces the graph."""
         target = self.target[:1] if isinstance(self.target, np.ndarray) else self.target

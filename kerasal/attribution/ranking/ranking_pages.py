@@ -29,6 +29,12 @@ ORDER_NOTE = (
 )
 
 
+FILL_NOTE = (
+    "Unless another fill was chosen, metrics replace what they remove by 0 of the model's input, which is black, the mean "
+    "color or another value, by the preprocessing; so do methods with a fill or baseline."
+)
+
+
 def draw_html(ranking: Any, title: str, facts: Sequence[str]) -> str:
     """Return a self-contained HTML page: what follows, the order, each metric, and suggested options."""
     rows = _order_rows(ranking)
@@ -40,6 +46,7 @@ def draw_html(ranking: Any, title: str, facts: Sequence[str]) -> str:
         order_note=ORDER_NOTE,
         metrics=[_metric_rows(ranking, name) for name in ranking.metrics],
         notes=ranking.notes,
+        fill_note=FILL_NOTE,
         suggestions=[_suggestion_row(row) for row in ranking.suggestions.itertuples()],
         left_out=group_skipped(ranking.left_out),
         version=__version__,

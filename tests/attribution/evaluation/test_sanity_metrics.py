@@ -91,6 +91,28 @@ def test_a_cascade_and_all_layers_at_once(make_model, batch):
     assert evaluation.model_randomization(model, batch, smoothed, random_maps=0).values.shape == (3,)
 
 
+def test_maps_are_not_made_twice(make_model, batch):
+    """The maps of the original inputs are shared by all metrics of a subject."""
+    calls = []
+
+    def counted(model, inputs, target, **_):
+        calls.append(1)
+        return attribution.class_saliency(model, inputs, target)
+
+    subject = evaluation.Subject(make_model("functional"), batch, counted)
+    for name, options in (("random_logit", {"seed": 0}), ("model_randomization", {"layers": "all", "seed": 0})):
+        evaluation.metric_spec(name).evaluate(subject, subject.explain, {}, options)
+    assert len(calls) == 1 + 1 + 1  # the original, the other class, the other weights
+
+
+def test_a_model_without_weights_cannot_be_shuffled():
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    images = np.random.default_rng(0).random((2, 4, 4, 1)).astype(np.float32)
+    for layers in ("all", "each"):
+        with pytest.raises(ValueError, match="model must have weights that can be shuffled"):
+            evaluation.model_randomization(model, images, "class_saliency", layers=layers)
+
+
 def test_other_classes_are_never_the_same(make_model, batch):
     subject = evaluation.Subject(make_model("functional"), batch, "class_saliency")
     classes = np.arange(300) % 4

@@ -51,6 +51,8 @@ class PriorModel(keras.Model):
                 f"model must be built, but {model.name!r} has no weights yet. Call it once on a batch of inputs."
             )
         self.model = model
+        self.output_names = list(getattr(model, "output_names", None) or ["output_0"])  # of losses and metrics by name
+        self._output = output
         self._penalty = AttributionPenalty(model, priors, output=output)
         self._trackers = {prior.name: keras.metrics.Mean(name=prior.name) for prior in self._penalty.priors}
         self.built = True
@@ -65,10 +67,21 @@ class PriorModel(keras.Model):
         if not training:
             return loss
         inputs, truths = _split(x)
-        for name, value in self._penalty(inputs, y, **truths).items():
+        for name, value in self._penalty(inputs, self._explained_labels(y), **truths).items():
             self._trackers[name].update_state(value)
             loss = loss + keras.ops.cast(value, loss.dtype)
         return loss
+
+    def _explained_labels(self, y: Any) -> Any:
+        """Return the labels of the output that the terms explain, of a model with several outputs."""
+        if isinstance(y, Mapping):
+            name = self.output_names[self._output] if isinstance(self._output, int) else self._output
+            return y.get(name)
+        if isinstance(y, (list, tuple)):
+            known = self._output in self.output_names
+            number = self.output_names.index(str(self._output)) if known else self._output
+            return y[number] if isinstance(number, int) else None
+        return y
 
     def save(self, *args: Any, **options: Any) -> None:
         """Save the model that is trained, without the terms; ``ModelCheckpoint`` therefore writes that model."""

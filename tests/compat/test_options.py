@@ -308,3 +308,21 @@ def test_a_score_per_image_is_needed(model):
     for name in ("Saliency", "Gradcam", "Layercam", "GradcamPlusPlus"):
         with pytest.raises(ValueError, match="score must return 3 scores, one per image, got"):
             ours(name)(model)(CategoricalScore([0, 1]), photos)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the peer passes a list of one input
+def test_tensors_are_returned_where_the_peer_returns_them(model):
+    for name, options in (("Saliency", {"keepdims": True}), ("Gradcam", {"expand_cam": False})):
+        own, theirs = (kind(model)(SCORES, X, **options) for kind in pair(name))
+        assert tf.is_tensor(own) and tf.is_tensor(theirs)
+        np.testing.assert_allclose(own.numpy(), theirs.numpy(), atol=1e-5)
+
+
+def test_inputs_without_a_map_are_errors(model):
+    broken = X.copy()
+    broken[1, 2, 3] = np.nan
+    for name in ("Saliency", "Gradcam", "Scorecam"):
+        with pytest.raises(ValueError, match="seed_input must be finite, got NaN or infinity in input 0"):
+            ours(name)(model)(SCORES, broken)
+    with pytest.raises(ValueError, match="steps must be a positive integer, got 0"):
+        compat.ActivationMaximization(model)(CategoricalScore([0]), steps=0)

@@ -369,3 +369,26 @@ def test_labels_and_gaze_out_of_range(labels, gaze, says):
     maps[1, 2, 2] = gaze
     with pytest.raises(tf.errors.InvalidArgumentError, match=says):
         penalty(inputs, np.array(labels), gaze=maps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", ["list", "dictionary"])
+@pytest.mark.parametrize(("term", "output"), [("reasons", "kind"), ("gaze", "kind"), ("gaze", 0)])
+def test_losses_and_labels_of_several_outputs_by_place_or_name(structure, term, output):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 1))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="gelu")(inputs))
+    outputs = [keras.layers.Dense(3, "softmax", name="kind")(features), keras.layers.Dense(1, name="size")(features)]
+    model = keras.Model(inputs, outputs)
+    random = np.random.default_rng(0)
+    x, maps = random.random((8, 6, 6, 1)).astype(np.float32), random.random((8, 6, 6)).astype(np.float32)
+    kinds, sizes = random.integers(0, 3, 8), random.random(8).astype(np.float32)
+    given = {"inputs": x, "forbidden" if term == "reasons" else "gaze": maps}
+    trainer = training.PriorModel(model, AttributionPrior(term), output=output)
+    losses_of, labels = ["sparse_categorical_crossentropy", "mse"], [kinds, sizes]
+    if structure == "dictionary":
+        losses_of, labels = (dict(zip(["kind", "size"], part, strict=True)) for part in (losses_of, labels))
+    trainer.compile("sgd", losses_of)
+    history = trainer.fit(given, labels, verbose=0).history
+    assert {"kind_loss", "size_loss", term} <= set(history)
+    assert np.isfinite(history[term]).all()

@@ -25,13 +25,13 @@ _INK, _QUIET, _ACCENT, _PAPER = "#1b1b1a", "#63635e", "#0f6b6b", "#fcfcfa"
 ORDER_NOTE = (
     "For each image and metric, methods and controls are ranked from the best; the mean over metrics and images orders "
     "them. A random map (of the same values and smoothness), a spot at the center and the edges of the image know "
-    "nothing of the model: what stands beside them tells nothing either."
+    "nothing of the model: a method that is not better than they are has not shown that it does."
 )
 
 
 FILL_NOTE = (
-    "Unless another fill was chosen, metrics replace what they remove by 0 of the model's input, which is black, the mean "
-    "color or another value, by the preprocessing; so do methods with a fill or baseline."
+    "Unless another fill was chosen, metrics replace what they remove by 0 of the model's input, which is black, the "
+    "mean color or another value, by the preprocessing; so do methods with a fill or baseline."
 )
 
 

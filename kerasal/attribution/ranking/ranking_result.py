@@ -175,7 +175,7 @@ def conclude(ranking: Ranking) -> list[str]:
     if equal:
         sentences = [f"{first} has the best mean rank, and is not distinguishable from {', '.join(map(str, equal))}."]
     else:
-        sentences = [f"{first} has the best mean rank, with a difference from all others."]
+        sentences = [f"{first} has the best mean rank, and is better than all others."]
     if ranking.not_better:
         sentences.append(f"Not better than a random map of the same smoothness: {', '.join(ranking.not_better)}.")
     else:

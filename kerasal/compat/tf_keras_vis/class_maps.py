@@ -79,8 +79,8 @@ class ClassMap(ModelVisualization):
     def _finish(self, cam: Any, inputs: list[tf.Tensor], seed_input: Any, expand_cam: bool, normalize_cam: bool) -> Any:
         """Return the map in the size of each input; without ``expand_cam`` a single one in the size of the layer."""
         cam = np.asarray(cam)
-        if not expand_cam:
-            return normalize(cam) if normalize_cam else cam
+        if not expand_cam:  # a tensor, as there
+            return tf.convert_to_tensor(normalize(cam) if normalize_cam else cam)
         maps: list[Any] = [zoom(cam, zoom_factors(cam.shape, x.shape[: cam.ndim]), order=1) for x in inputs]
         return self._unwrap([normalize(x) for x in maps] if normalize_cam else maps, seed_input)
 

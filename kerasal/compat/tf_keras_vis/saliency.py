@@ -65,6 +65,8 @@ class Saliency(ModelVisualization):
             maps = [x.max(axis=-1) for x in maps]
         if normalize_map:
             maps = [normalize(x) for x in maps]
+        if keepdims:  # tensors, as there
+            maps = [tf.convert_to_tensor(x) for x in maps]
         return self._unwrap(maps, seed_input)
 
     def _gradients(self, inputs, functions, gradient_modifier, training, unconnected_gradients) -> list:

@@ -75,7 +75,11 @@ class ModelVisualization(abc.ABC):
                     f"seed_input must have shape (N, {', '.join(map(str, shape))}) for input {number}, got "
                     f"{tuple(tensor.shape)}."
                 )
+            if tensor.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+                raise ValueError(f"seed_input must be finite, got NaN or infinity in input {number}.")
             inputs.append(tensor)
+        if len({len(tensor) for tensor in inputs}) > 1:
+            raise ValueError(f"seed_input must hold equally many images, got {[len(tensor) for tensor in inputs]}.")
         return inputs
 
     def _input_names(self) -> list[str]:

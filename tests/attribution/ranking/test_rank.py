@@ -201,7 +201,7 @@ def test_conclusions_follow_from_intervals():
     order = order_methods(results, ranks, {})
     empty = pd.DataFrame(columns=suggestions.COLUMNS)
     found = Ranking(order, ranks, results, empty, [], count)
-    assert found.conclusions[0] == "center has the best mean rank, with a difference from all others."
+    assert found.conclusions[0] == "center has the best mean rank, and is better than all others."
     assert "Not better than the center: good, even." in found.conclusions
     assert "Not better than the edges of the image: even." in found.conclusions
     assert found.not_better == []

@@ -8,6 +8,7 @@ import numpy as np
 from tf_keras_vis.activation_maximization.callbacks import managed_callbacks
 from tf_keras_vis.utils import get_num_of_steps_allowed, is_mixed_precision, listify
 
+from kerasal.checks import check_int
 from kerasal.compat.tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D
 from kerasal.compat.tf_keras_vis.activation_maximization.regularizers import Norm, TotalVariation2D
 from kerasal.compat.tf_keras_vis.ascent_options import (
@@ -81,6 +82,7 @@ class ActivationMaximization(ModelVisualization):
         arguments = {name: value for name, value in locals().items() if name != "self" and not name.startswith("_")}
         names, specs = self._input_names(), self._specs()
         mixed = is_mixed_precision(self._modified)
+        check_int("steps", steps)
         optimizer = keras.optimizers.RMSprop(learning_rate=1.0, rho=0.999) if optimizer is None else optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer = optimizer.inner_optimizer  # gradients are scaled here

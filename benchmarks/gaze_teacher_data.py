@@ -1,0 +1,135 @@
+"""Stored tokens, averaged predictions and labels of the teacher, for ``gaze_teacher.py``."""
+
+import functools
+import pathlib
+
+import numpy as np
+from dinov2_classifier import PREPROCESSING
+from gaze_teacher_model import TAPS
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from kerasal import gaze, images, metrics, preprocessing
+from kerasal.files import atomic_write
+from kerasal.images.image_folders import find_files
+from kerasal.progress import progress_bar
+
+SIZE = (336, 448)
+LABEL_SIZE = (240, 320)
+"""Size of the images that are labeled, that of the student."""
+COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC", "information_gain": "IG, bits"}
+_PART = 30
+
+
+class Tokens:
+    """The tokens of all images of a data set and of their mirror images, computed once and stored in files.
+
+    ``take(rows, mirrored)`` returns the tokens of each tap for a batch, float16 (n, tokens, channels).
+    """
+
+    def __init__(self, data, teacher, folder: pathlib.Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.images = data.names
+        convention = preprocessing.get(PREPROCESSING)
+        starts = range(0, len(data), _PART)
+        self.parts = [[[folder / f"{start}-{side}-{tap}.npy" for tap in TAPS] for side in (0, 1)] for start in starts]
+        with progress_bar(f"tokens of {folder.name}", 2 * len(data)) as advance:
+            for start, sides in zip(starts, self.parts, strict=True):
+                names = data.names[start : start + _PART]
+                for side, paths in enumerate(sides):
+                    if not all(path.exists() for path in paths):
+                        photos = np.stack([images.resize(data.image(name), SIZE) for name in names])
+                        photos = photos[:, :, ::-1] if side else photos
+                        for path, values in zip(paths, self._tokens(teacher, convention.apply(photos)), strict=True):
+                            with atomic_write(path) as beside, open(beside, "wb") as file:
+                                np.save(file, values)
+                    advance(len(names))
+        self._maps = [[[np.load(path, mmap_mode="r") for path in paths] for paths in sides] for sides in self.parts]
+
+    @staticmethod
+    def _tokens(teacher, inputs, batch=5):
+        parts = [teacher.lower.predict_on_batch(inputs[i : i + batch]) for i in range(0, len(inputs), batch)]
+        return [np.concatenate(values).astype(np.float16) for values in zip(*parts, strict=True)]
+
+    def take(self, rows, mirrored):
+        chosen = [self._maps[row // _PART][int(side)] for row, side in zip(rows, mirrored, strict=True)]
+        return tuple(
+            np.stack([taps[number][row % _PART] for taps, row in zip(chosen, rows, strict=True)]).astype(np.float32)
+            for number in range(len(TAPS))
+        )
+
+
+class AveragedPredictor(gaze.Predictor):
+    """A predictor that averages the log-densities of several models, and of a photo and its mirror image."""
+
+    def __init__(self, models, *, mirrored):
+        super().__init__(models[0], PREPROCESSING)
+        self._predictors, self._mirrored = [gaze.Predictor(model, PREPROCESSING) for model in models], mirrored
+
+    def raw(self, photographs, batch_size=16):
+        for photo in photographs:
+            views = [photo, np.ascontiguousarray(photo[:, ::-1])] if self._mirrored else [photo]
+            maps = []
+            for predictor in self._predictors:
+                plain, *others = predictor.raw(views, batch_size)
+                maps += [plain, *(other[:, ::-1] for other in others)]
+            logs = np.mean([np.log(values / values.sum()) for values in maps], axis=0)
+            yield np.exp(logs - logs.max())
+
+
+def ensemble(models, *, mirrored):
+    return AveragedPredictor(models, mirrored=mirrored)
+
+
+def print_scores(title, predictors, data):
+    """Print the means of ``gaze.evaluate``, each with half the width of its 95 % interval."""
+    table = Table("", *COLUMNS.values(), title=f"{title}, {len(data)}")
+    for name, predictor in predictors.items():
+        scores = gaze.evaluate(predictor, data, baselines=(), progress=True).drop(columns="error").astype(float)
+        summary = metrics.summarize(scores)
+        cells = [summary.loc[key] for key in COLUMNS]
+        table.add_row(name, *(f"{cell['mean']:.3f} ± {(cell['high'] - cell['low']) / 2:.3f}" for cell in cells))
+    Console(width=120).print(table)
+
+
+def label(predictor, photos, output: pathlib.Path):
+    """Write photos, cut to the student's shape, and the teacher's densities, as a folder of gaze data.
+
+    Args:
+        predictor: the teacher.
+        photos: (name, path or function that returns it as uint8 RGB) of each photo.
+        output: a folder, which gets ``images/`` and ``maps/``; photos that are there are left out.
+    """
+    for name in ("images", "maps"):
+        (output / name).mkdir(parents=True, exist_ok=True)
+    with progress_bar("labels", len(photos)) as advance:
+        for name, photo in photos:
+            density = output / "maps" / f"{name}.npy"
+            if not density.exists():
+                pixels = cut(images.to_channels(photo() if callable(photo) else images.read(photo), 3))
+                with atomic_write(output / "images" / f"{name}.png") as beside:
+                    Image.fromarray(pixels).save(beside, format="png")
+                with atomic_write(density) as beside, open(beside, "wb") as file:
+                    np.save(file, next(predictor.raw([pixels])).astype(np.float32))
+            advance(1)
+
+
+def cut(photo):
+    """Return the largest centered part with the shape of the student's images, resized to it."""
+    height, width = photo.shape[:2]
+    rows = min(height, round(width * LABEL_SIZE[0] / LABEL_SIZE[1]))
+    columns = min(width, round(height * LABEL_SIZE[1] / LABEL_SIZE[0]))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return images.resize(photo[top : top + rows, left : left + columns], LABEL_SIZE)
+
+
+def photos_of(folders):
+    """Return (name, path) of all images below folders; the names begin with that of the folder."""
+    found = [(folder, path) for folder in folders for path in find_files([folder])]
+    return [("-".join((folder.name, *path.relative_to(folder).with_suffix("").parts)), path) for folder, path in found]
+
+
+def photos_in(data):
+    """Return (name, function that returns the photo) of all images of a data set."""
+    return [(f"train-{name.replace('/', '-')}", functools.partial(data.image, name)) for name in data.names]

@@ -376,10 +376,10 @@ def print_methods(table: pd.DataFrame) -> None:
         is_method = part["ms"].notna().any()
         verdicts, same = [], []
         for name in MEASURES if is_method else ():
-            judged = evaluation.Evaluation(name, "higher", part[name].to_numpy(), {"random": part[f"{name} random"]})
-            verdicts.append(judged.verdict == "better than random")
-            trained = evaluation.Evaluation(name, "higher", part[name].to_numpy(), {"random": part[f"{name} shuffled"]})
-            same.append(trained.verdict == "better than random")
+            for control, found in (("random", verdicts), ("shuffled", same)):
+                controls = {"random": part[f"{name} {control}"].to_numpy()}
+                judged = evaluation.Evaluation(name, "higher", part[name].to_numpy(), controls)
+                found.append(judged.verdict == "better than random")
         cells["above its random map"] = f"{sum(verdicts)} of 4" if is_method else "–"
         cells["above shuffled weights"] = f"{sum(same)} of 4" if is_method else "–"
         cells["ms"] = f"{table[table['row'] == row]['ms'].median():.1f}" if is_method else "–"

@@ -54,6 +54,7 @@ _MODULES = (
     "diagnosis",
     "features",
     "gaze",
+    "gaze_page",
     "hooks",
     "images",
     "labels",

@@ -21,7 +21,7 @@ FLOORS = [
     "hooks",
     "models zoo zoo_table",
     "(the routines)",
-    "serving batch atlas callbacks viewer compat description report",
+    "serving batch atlas callbacks viewer compat description report gaze_page",
     "cli",
 ]
 BY_NAME = ("import_module", "__import__", "resolve_name")

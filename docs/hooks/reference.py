@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GROUPS = {
     "Explain": ("attribution", "objectives", "localization", "viewer"),
     "Features": ("maximization", "receptive_field", "features", "probe", "diagnosis"),
-    "Gaze": ("gaze", "metrics", "losses", "datasets"),
+    "Gaze": ("gaze", "gaze_page", "metrics", "losses", "datasets"),
     "Train": ("training", "report", "callbacks"),
     "Deploy": ("serving", "batch", "atlas"),
     "Models": ("models", "registry", "preprocessing", "labels", "layers"),

@@ -13,7 +13,7 @@ from kerasal.models.image_model import ImageModel
 from kerasal.serving.assets import describe
 from kerasal.serving.endpoints import Endpoint, make_endpoint
 from kerasal.serving.exporter import load_for_export
-from kerasal.serving.onnx_graph import compare, convert, refuse_gradients, silence_converter
+from kerasal.serving.onnx_graph import compare, convert, need_converter, refuse_gradients
 from kerasal.serving.signatures import Signature, make_signatures
 
 import keras
@@ -59,16 +59,7 @@ def write(
     model: ImageModel, path: str | os.PathLike, signatures: "Iterable[str | Signature]", name: str | None
 ) -> list[pathlib.Path]:
     """Convert and verify each signature; write all files or none, and return their paths. See ``export_onnx``."""
-    try:
-        with silence_converter():
-            import onnx  # noqa: F401
-            import onnxruntime  # noqa: F401
-            import tf2onnx  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"ONNX export requires {error.name}. Install it with python -m pip install 'kerasal[onnx]', or export a "
-            "SavedModel."
-        ) from error
+    need_converter(", or export a SavedModel.")
     parsed, name = make_signatures(signatures), name or model.keras_model.name
     names = [name if signature.name == "serving_default" else f"{name}-{signature.name}" for signature in parsed]
     files = [pathlib.Path(path) / f"{stem}.onnx" for stem in names]

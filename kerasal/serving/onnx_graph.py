@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,35 @@ def _list_operations(function) -> set[str]:
     return kinds
 
 
+def need_converter(otherwise: str) -> None:
+    """Import the packages that convert and check models; ``otherwise`` says in an error what works without them.
+
+    Raises:
+        ModuleNotFoundError: tf2onnx, onnx or onnxruntime is not installed.
+    """
+    try:
+        with silence_converter():
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import tf2onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"ONNX export requires {error.name}. Install it with python -m pip install 'kerasal[onnx]'{otherwise}"
+        ) from error
+
+
 def convert(endpoint: Endpoint) -> Any:
     """Return the ``onnx.ModelProto`` of a signature.
+
+    Raises:
+        ValueError: the converter fails, or leaves operations that do not exist in ONNX.
+    """
+    specs = list(endpoint.function.structured_input_signature[0])
+    return convert_function(endpoint.function, specs, f"The signature {endpoint.signature.name!r}")
+
+
+def convert_function(function: Callable, specs: "Sequence[tf.TensorSpec]", name: str) -> Any:
+    """Return the ``onnx.ModelProto`` of a TensorFlow function of tensors; ``name`` begins the sentence of an error.
 
     Raises:
         ValueError: the converter fails, or leaves operations that do not exist in ONNX.
@@ -58,21 +85,19 @@ def convert(endpoint: Endpoint) -> Any:
     import onnx
     import tf2onnx
 
-    specs = list(endpoint.function.structured_input_signature[0])
-    function = tf.function(lambda *tensors: endpoint.function(*tensors), input_signature=specs, autograph=False)
+    traced = tf.function(lambda *tensors: function(*tensors), input_signature=specs, autograph=False)
     try:
         with silence_converter():
             model, _ = tf2onnx.convert.from_function(
-                function, input_signature=specs, opset=OPSET, custom_op_handlers={"Erfc": (_one_minus_erf, [])}
+                traced, input_signature=specs, opset=OPSET, custom_op_handlers={"Erfc": (_one_minus_erf, [])}
             )
     except Exception as error:  # the converter raises exceptions of any class
-        raise ValueError(f"The signature {endpoint.signature.name!r} cannot be converted to ONNX: {error}") from error
+        raise ValueError(f"{name} cannot be converted to ONNX: {error}") from error
     known = {schema.name for schema in onnx.defs.get_all_schemas()}
     missing = sorted({node.op_type for node in _iterate_nodes(model.graph) if node.op_type not in known})
     if missing:
         raise ValueError(
-            f"The signature {endpoint.signature.name!r} uses operations that do not exist in ONNX: "
-            f"{', '.join(missing)}. Export a SavedModel."
+            f"{name} uses operations that do not exist in ONNX: {', '.join(missing)}. Export a SavedModel."
         )
     return model
 

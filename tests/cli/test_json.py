@@ -35,6 +35,7 @@ COMMANDS = {
     "batch": ("batch", "predict", "net.keras", "photos", "out", "-p", "unit", "--workers", "1"),
     "gaze describe": ("gaze", "describe", "--data", "data"),
     "gaze predict": ("gaze", "predict", "photos/0.png", "--colormap", "viridis", "--alpha", "0.3", "-o", "gaze-maps"),
+    "gaze page": ("gaze", "page", "maps.keras", "-p", "unit", "--runtime", "runtime", "-o", "page"),
     "gaze evaluate": ("gaze", "evaluate", "gaze", "--weights", "kerasal", "--data", "data", "-o", "gaze.csv"),
     "gaze diagnose": ("gaze", "diagnose", "gaze", "--weights", "kerasal", "--data", "data"),
     "gaze dump": ("gaze", "dump", "maps.keras", "--data", "data", "-o", "preds.pkl"),
@@ -70,6 +71,9 @@ def folder(tmp_path_factory, request):
         "image,class,x_min,y_min,x_max,y_max\n0,b,3,3,20,20\n1,a,3,3,20,20\n2,c,0,0,9,9\n"
     )
     (folder / "names.txt").write_text("a\nb\nc\n")
+    (folder / "runtime").mkdir()
+    (folder / "runtime" / "ort.wasm.bundle.min.mjs").write_text("// ONNX Runtime Web v9.8.7\n")
+    (folder / "runtime" / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
     return folder
 
 
@@ -149,6 +153,7 @@ EXPECTED = {
     "batch": has_keys(results=3, new=3, dead_letters=[]),
     "gaze describe": has_keys("description"),
     "gaze predict": has_keys("maps", 0, map="gaze-maps/0.png"),
+    "gaze page": has_keys(output="page", runtime="9.8.7"),
     "gaze evaluate": has_keys(scored=3),
     "gaze diagnose": has_keys("summary", 0),
     "gaze dump": has_keys(images=3, map_size=[12, 12], output="preds.pkl"),

@@ -23,10 +23,10 @@ def reason(need: str) -> str | None:
         "data": lambda name: None if (data_folder() / name).exists() else f"no {name} in the data (KERASAL_DATA)",
         "machines": lambda _: "several GPUs or machines",
         "cores": lambda count: None if os.cpu_count() >= int(count) else f"{count} cores",
-        "download": lambda _: "downloads pretrained weights",
+        "download": lambda _: "downloads pretrained weights or a package",
         "pip": lambda _: "installs the package: .ci/run does it",
         "minutes": lambda _: None if os.environ.get("KERASAL_DOCS") == "all" else "takes minutes: KERASAL_DOCS=all",
-        "browser": lambda _: "serves a page until Ctrl-C: tests/viewer/test_browser.py does it",
+        "browser": lambda _: "serves a page until Ctrl-C: the browser tests of tests/viewer and tests/gaze_page do it",
         "package": lambda _: None,  # the runner installs it
     }[kind](what)
 

@@ -140,9 +140,15 @@ def _run_method(spec, model, inputs, target, output, logits, batch_size, method_
         if layer is not None:
             find(model, layer)
     settings = Settings(output, bool(logits)).for_inputs(inputs)
+    each = spec.own_options(options, model, arrays) if spec.own_options else None
+    if each and objective.loops_over_batch and images > 1:
+        raise ValueError(
+            "Options must be the same for all images with a tf-keras-vis score, which needs all images in a batch, got "
+            "options per image, such as segments."
+        )
     run_options = {"batch_size": batch_size, "declared": not (spec.any_size or spec.separate_sizes)}
-    with spec.run_context(options, model, arrays) if spec.run_context else contextlib.nullcontext():
-        results, trace = run_batches(spec.function, model, arrays, objective, settings, options, **run_options)
+    with spec.run_context(each or options, model, arrays) if spec.run_context else contextlib.nullcontext():
+        results, trace = run_batches(spec.function, model, arrays, objective, settings, each or options, **run_options)
     count = 1 if explained is None else len(explained)
     # Results after the maps of all inputs, such as a completeness gap, are (N,) and are returned as they are.
     maps, extras = results[:count], results[count:]

@@ -34,7 +34,10 @@ class MethodSpec:
         options: its options, from name to parameter with type and default.
         any_size: whether it takes images of another size than the model and crops them itself.
         separate_sizes: whether each image size needs a separate trace.
-        run_context: ``run_context(options, model, arrays)`` returns a context manager in which the graph is run.
+        own_options: ``own_options(options, model, arrays)`` returns the options of each image, a list, if an option
+            holds a value for each, such as its segments; else None.
+        run_context: ``run_context(options, model, arrays)`` returns a context manager in which the graph is run; its
+            options are a list if they differ between images.
         finish: ``finish(maps, options)`` returns the maps in their final form.
         on_pixels: ``on_pixels(map, (H, W), options)`` returns the map at the size of its image, or of another input.
         has_sign: ``has_sign(options)`` returns ``signed`` for other options, where they change it.
@@ -61,6 +64,7 @@ class MethodSpec:
     options: dict[str, inspect.Parameter]
     any_size: bool = False
     separate_sizes: bool = False
+    own_options: Callable | None = None
     run_context: Callable | None = None
     finish: Callable | None = None
     on_pixels: Callable | None = None

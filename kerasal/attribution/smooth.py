@@ -1,11 +1,12 @@
 """``smooth``: SmoothGrad around any attribution method, the mean of its maps over noisy copies of the inputs."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasal.attribution.map_notes import attach_notes
+from kerasal.attribution.map_notes import ZeroMap, attach_notes
 from kerasal.attribution.method import list_methods, method_function, method_spec
 from kerasal.attribution.method_parts import normal_noise, value_range
 from kerasal.checks import check_int, check_number
@@ -85,7 +86,8 @@ def smooth(
         target = fixed_target(model, arrays, target, **shared)
         moments: list[_Moments] = []
         result: Any = None
-        with progress_bar(f"Smoothing {name}", samples, progress) as advance:
+        with progress_bar(f"Smoothing {name}", samples, progress) as advance, warnings.catch_warnings():
+            warnings.simplefilter("ignore", ZeroMap)  # of a single noisy copy
             for number in range(samples):
                 noisy = [_add_noise(array, noise, seed + place, number) for place, array in enumerate(arrays)]
                 result = run(model, unpack(model, noisy, inputs), target, **shared, **options)
@@ -96,7 +98,10 @@ def smooth(
                 for moment, part in zip(moments, parts, strict=True):
                     moment.add(part, squared)
                 advance(1)
-        return keras.tree.pack_sequence_as(result, [moment.result(variance) for moment in moments])
+        smoothed = [moment.result(variance) for moment in moments]
+        if not variance:
+            _warn_of_zero_maps(name, smoothed)
+        return keras.tree.pack_sequence_as(result, smoothed)
 
     explain.__name__ = explain.__qualname__ = f"smooth({name})"
     return explain
@@ -124,6 +129,15 @@ class _Moments:
             return None
         values = self.squares / self.count if variance else self.mean
         return attach_notes(np.asarray(values, np.float32), self.notes)
+
+
+def _warn_of_zero_maps(name: str, results: list) -> None:
+    for values in results:
+        if values is not None and values.ndim > 1:  # not a completeness gap
+            images = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1)).tolist()
+            if images:
+                cause = f"the map of every noisy copy is 0; {name} itself warns of the cause"
+                warnings.warn(ZeroMap(f"smooth({name})", images, len(values), cause), stacklevel=3)
 
 
 def _add_noise(array: np.ndarray, noise: float, seed: int, number: int) -> np.ndarray:

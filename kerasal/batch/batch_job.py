@@ -21,6 +21,7 @@ class Job:
         model: the absolute path of a model file or folder, or the name of a zoo model.
         format: ``"parquet"``, ``"npz"`` or ``"png"``.
         options: the options of the method.
+        smoothing: the arguments of ``attribution.smooth``, such as ``{"samples": 25}``; None calls the method once.
         class_: the class to explain or locate, by name or index; None for the top classes.
         channel: (layer, index) of a channel to explain instead of a class.
         logits: explain logits rather than probabilities.
@@ -40,6 +41,7 @@ class Job:
     model: str
     format: str = "parquet"
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    smoothing: Mapping[str, Any] | None = None
     class_: str | None = None
     channel: tuple[str, int] | None = None
     logits: bool = True
@@ -63,6 +65,8 @@ class Job:
         """Return everything that determines the results, as JSON values for the manifest."""
         facts = {_KEYS.get(field.name, field.name): getattr(self, field.name) for field in dataclasses.fields(self)}
         del facts["unsafe"], facts["model_digest"]
+        if self.smoothing is None:  # as in the manifests of earlier versions, so that their batches continue
+            del facts["smoothing"]
         facts["class"] = facts.pop("class_")
         if isinstance(self.labels, tuple):
             digest = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()

@@ -79,8 +79,8 @@ def run(
             the choice to TensorFlow.
         retry: recompute shards with dead letters.
         progress: show a progress bar.
-        **choices: further fields of ``kerasal.batch.batch_job.Job``: ``class_``, ``channel``, ``logits``, ``output``,
-            ``fit``, ``preprocessing``, ``labels``, ``weights``, ``model_options``, ``unsafe``.
+        **choices: further fields of ``kerasal.batch.batch_job.Job``: ``smoothing``, ``class_``, ``channel``,
+            ``logits``, ``output``, ``fit``, ``preprocessing``, ``labels``, ``weights``, ``model_options``, ``unsafe``.
 
     Raises:
         ValueError: a method, option or class does not exist, the images cannot be listed, or ``output_dir`` holds other

@@ -13,7 +13,7 @@ from kerasal.cli import options
 from kerasal.cli.array_options import ARRAY_OPTIONS
 from kerasal.cli.json_output import with_json
 from kerasal.cli.map_files import MapFiles
-from kerasal.cli.method_flags import method_flag, read_value
+from kerasal.cli.method_flags import Smooth, SmoothNoise, method_flag, read_value
 from kerasal.cli.method_list import print_methods, rows_by_family
 from kerasal.cli.method_table import MethodRow, argument_help, families, read_method
 from kerasal.cli.model_argument import Load, with_model
@@ -97,14 +97,8 @@ def _command(row):
         channel: options.Channel = None,
         logits: options.Logits = True,
         model_output: options.ModelOutput = None,
-        smooth: Annotated[
-            int | None,
-            Option(help="Explain by the mean of the maps of this many noisy copies of the input, such as 25.", min=1),
-        ] = None,
-        smooth_noise: Annotated[
-            float,
-            Option(help="Standard deviation of the noise of --smooth, as a share of the input's range.", min=0),
-        ] = 0.15,
+        smooth: Smooth = None,
+        smooth_noise: SmoothNoise = 0.15,
     ) -> None:
         question.check(class_ or (), channel, model_output)
         unit, smoothing = options.read_channel(channel), None

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from kerasal.cli import completion, options
 from kerasal.cli.gaze_options import SHIPPED
 from kerasal.cli.json_output import record, with_json
+from kerasal.cli.method_flags import Smooth, SmoothNoise
 from kerasal.cli.method_table import read_method
 from kerasal.cli.session import remark, remark_when_stopped, say
 from kerasal.names import count_noun
@@ -99,6 +100,8 @@ def batch(
             help="An option of the method, such as samples=20; repeatable.",
         ),
     ] = None,
+    smooth: Smooth = None,
+    smooth_noise: SmoothNoise = 0.15,
     class_: options.Class = None,
     channel: options.Channel = None,
     logits: options.Logits = True,
@@ -141,6 +144,7 @@ def batch(
             threads=threads or None,
             retry=retry,
             progress=True,
+            smoothing=None if smooth is None else {"samples": smooth, "noise": smooth_noise},
             class_=class_,
             channel=options.read_channel(channel),
             logits=logits,

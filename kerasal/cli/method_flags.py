@@ -12,6 +12,19 @@ from kerasal.cli import options
 from kerasal.cli.flags import Formerly, Sets
 from kerasal.cli.method_table import MethodRow
 
+Smooth = Annotated[
+    int | None,
+    Option(
+        "--smooth", help="Explain by the mean of the maps of this many noisy copies of the input, such as 25.", min=1
+    ),
+]
+SmoothNoise = Annotated[
+    float,
+    Option(
+        "--smooth-noise", help="Standard deviation of the noise of --smooth, as a share of the input's range.", min=0
+    ),
+]
+
 
 def method_flag(parameter: inspect.Parameter, row: MethodRow) -> inspect.Parameter | None:
     """Return a method's option as a parameter that typer understands; None if no flag can hold its values.

@@ -7,6 +7,7 @@ import inspect
 import pathlib
 import re
 import typing
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 
@@ -35,7 +36,8 @@ class _NumPy:
     ndarray = _Array
 
 
-_NAMES = {"Any": Any, "Literal": Literal, "np": _NumPy, **{kind.__name__: kind for kind in (int, float, str, bool)}}
+_NAMES = {"Any": Any, "Literal": Literal, "Callable": Callable, "np": _NumPy}
+_NAMES |= {kind.__name__: kind for kind in (int, float, str, bool)}
 
 
 def method_names() -> list[str]:

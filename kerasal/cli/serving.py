@@ -39,8 +39,8 @@ def export(
         Option(
             "--format",
             "-f",
-            help="saved_model; or onnx, a file per signature: only scores, occlusion and scorecam, since ONNX has no "
-            "gradients.",
+            help="saved_model; or onnx, a file per signature: only scores, occlusion, ablation, hsic and scorecam, "
+            "since ONNX has no gradients.",
         ),
     ] = "saved_model",
     model_version: Annotated[

@@ -7,7 +7,7 @@ function, the function is traced again: see ``kerasal.hooks.snapshot``.
 
 import collections
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,25 +172,28 @@ def run_batches(
     inputs: list[np.ndarray],
     objective: Objective | None = None,
     settings: Settings | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     *,
     batch_size: int | None = None,
     declared: bool = True,
 ) -> tuple[list[np.ndarray], Trace]:
     """Return the results of ``function(view, **options)`` for all images, in batches, and the trace.
 
-    ``batch_size`` is by default the fastest number of images; see ``cached_trace`` for the other arguments.
+    ``batch_size`` is by default the fastest number of images. A sequence of options holds those of each image, and
+    images are run one at a time; see ``cached_trace`` for the other arguments.
 
     Raises:
         ValueError: an index of the objective is out of range for the model, or a layer runs only on a GPU.
         MemoryError: a batch needs more memory than there is.
     """
     objective, images = objective or top_class(), len(inputs[0])
-    size = batch_rows(model, inputs, objective, batch_size)
+    each = None if options is None or isinstance(options, Mapping) else options
+    size = batch_rows(model, inputs, objective, batch_size) if each is None else 1
     parts = []
     for start in range(0, images, size):
         chunk = [array[start : start + size] for array in inputs]
-        trace = cached_trace(function, model, chunk, objective, settings, options, declared=declared)
+        chosen: Any = options if each is None else each[start]
+        trace = cached_trace(function, model, chunk, objective, settings, chosen, declared=declared)
         trace.check(objective)
         with clear_errors(model, chunk):
             parts.append(trace(chunk, objective.rows(start, start + size)))

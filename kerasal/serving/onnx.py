@@ -30,9 +30,10 @@ def export_onnx(
 ) -> list[pathlib.Path]:
     """Write a model's scores, and attribution methods that need no gradient, as ONNX files; return their paths.
 
-    ONNX has no gradient operations: beside the scores only ``occlusion`` and ``scorecam`` can be written. For the other
-    methods use ``kerasal.export``. Before a file is kept, its results in onnxruntime are compared with TensorFlow's on
-    two random inputs. Unlike a SavedModel's, its graph does not check requests.
+    ONNX has no gradient operations, random numbers or solvers: beside the scores, ``occlusion``, ``ablation``, ``hsic``
+    and ``scorecam`` can be written. For the other methods use ``kerasal.export``. Before a file is kept, its results in
+    onnxruntime are compared with TensorFlow's on two random inputs. Unlike a SavedModel's, its graph does not check
+    requests.
 
     Args:
         model_or_name: any built Keras model, a model file, or a zoo name. It is not changed.

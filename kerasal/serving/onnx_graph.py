@@ -25,7 +25,7 @@ def refuse_gradients(endpoint: Endpoint) -> None:
     if gradients:
         raise ValueError(
             f"An ONNX signature must not use gradients, but {endpoint.signature.name!r} does ({', '.join(gradients)}). "
-            "Use the scores, occlusion or scorecam, or export a SavedModel."
+            "Use the scores, occlusion, ablation, hsic or scorecam, or export a SavedModel."
         )
 
 

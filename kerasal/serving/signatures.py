@@ -191,7 +191,8 @@ def _parse_value(text: str, annotation: Any, default: Any, what: str) -> Any:
             return _convert(text, kind)
         except ValueError:
             continue
-    raise ValueError(f"{what} must be {' or '.join(map(_describe_type, _list_types(annotation)))}, got {text!r}.")
+    wanted = dict.fromkeys(map(_describe_type, _list_types(annotation)))  # arrays and functions are described alike
+    raise ValueError(f"{what} must be {' or '.join(wanted)}, got {text!r}.")
 
 
 def _list_types(annotation: Any) -> list:

@@ -243,11 +243,6 @@ def test_segments_are_regions_of_any_form(name, network):
         ("lime", {"cells": 10}, r"cells must be at most the sides of the input, 9 × 8, got 10.*more regions than pos"),
         ("lime", {"cells": (2, 2, 2)}, r"cells must be an integer or one for each of the 2 sides"),
         ("lime", {"segments": np.zeros((8, 9), int)}, r"segments must have the positions of the input, 9 × 8, got"),
-        (
-            "lime",
-            {"segments": np.zeros((2, 9, 8), int)},
-            r"segments must be one map for all images .*got 2 maps",
-        ),
         ("lime", {"segments": np.zeros((9, 8))}, r"segments must be integers, .*got float64"),
         ("lime", {"segments": np.zeros((9, 8), int)}, r"segments must hold at least two regions, got 1"),
         ("lime", {"segments": np.eye(9, 8, dtype=int), "cells": 3}, r"cells must be None where segments are passed"),

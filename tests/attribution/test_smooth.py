@@ -77,6 +77,18 @@ def test_what_cannot_be_smoothed(model, images):
         attribution.smooth("class_saliency")(words, np.ones((1, 4), int), 0, layer="embedding")
 
 
+def test_a_map_that_is_0_for_some_noisy_copies_is_no_warning():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.ops.relu(keras.ops.sum(inputs, axis=1, keepdims=True)))
+    rows = np.array([[1, -1.01], [1, -9]], np.float32)  # the ReLU of the first is active for some noise
+    with pytest.warns(
+        attribution.ZeroMap, match=r"smooth\(class_saliency\) is 0 everywhere for 1 of 2 images"
+    ) as caught:
+        maps = attribution.smooth("class_saliency", samples=8, noise=0.1)(model, rows, 0)
+    assert maps[0].any() and not maps[1].any()
+    assert len(caught) == 1 and caught[0].message.images == [1]
+
+
 def test_class_indices_have_no_mean(make_model):
     images = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
     with pytest.raises(ValueError, match="occlusion must return numbers that have a mean, got a map of class indices"):

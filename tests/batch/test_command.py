@@ -84,6 +84,14 @@ def test_an_option_of_the_method_typed_as_a_flag(cli, arguments, setting):
     assert "-O" not in cli("rise", "MODEL", "IMAGES", "OUT", "--unknown")[2]
 
 
+def test_smoothing_is_for_maps_only(cli, model_file, photos):
+    code, _, err = cli("predict", model_file, photos / "a" / "1.png", "x", "-p", "unit", "--smooth", 2)
+    assert code == 2 and "smoothing must be None for predict" in err
+    code, _, err = cli("gradcam", model_file, photos / "a" / "1.png", "y", "-p", "unit", "--smooth", 2, "-f", "png")
+    assert code == 0, err
+    assert images.read("y/pictures/1.png.png").std() > 10
+
+
 def test_predictions_and_boxes(cli, model_file, photos):
     code, _, err = cli("predict", model_file, photos / "a" / "1.png", "scores", "-p", "unit")
     assert code == 0, err

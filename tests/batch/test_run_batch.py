@@ -55,6 +55,27 @@ def test_maps_are_those_of_the_method_and_bad_images_are_dead_letters(run, photo
     assert [shard["images"] for shard in manifest["shards"]] == [3, 3, 3, 1]
 
 
+def test_smoothed_maps_are_those_of_smooth_and_the_folder_knows(run, photos, model_file, tmp_path):
+    smoothing = {"samples": 3, "noise": 0.2}
+    run("gradcam", smoothing=smoothing)
+    table = pd.read_parquet(tmp_path / "out" / "shards")
+    assert sorted(table["image"]) == GOOD
+    model = kerasal.load_model(model_file)
+    for row in table.itertuples():
+        inputs = preprocessing.get("unit").apply(images.fit_image(images.read(photos / row.image), (8, 8)))[None]
+        expected = attribution.smooth("gradcam", **smoothing)(model, inputs)[0]
+        np.testing.assert_allclose(row.map.reshape(row.shape), expected, rtol=1e-4, atol=1e-7)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]["smoothing"] == smoothing
+    with pytest.raises(ValueError, match="smoothing"):
+        run("gradcam")
+    run("gradcam", out="plain")
+    assert "smoothing" not in json.loads((tmp_path / "plain" / "manifest.json").read_text())["settings"]
+    with pytest.raises(ValueError, match="smoothing must be None for predict"):
+        run("predict", out="other", smoothing=smoothing)
+    with pytest.raises(ValueError, match="smoothing must not include progress"):
+        run(out="other", smoothing={"progress": True})
+
+
 def test_an_npz_holds_the_same(run, tmp_path):
     run()
     run(out="npz", format="npz")

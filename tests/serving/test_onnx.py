@@ -48,6 +48,16 @@ def test_occlusion_is_that_of_the_process(files, shared_model, batch):
     assert found["class"].tolist() == [4, 0, 2]
 
 
+@pytest.mark.parametrize(("name", "options"), [("ablation", {"cells": 2}), ("hsic", {"cells": 2, "samples": 20})])
+def test_methods_that_only_run_forward_are_those_of_the_process(name, options, shared_model, batch, tmp_path):
+    text = f"{name}:target=class," + ",".join(f"{key}={value}" for key, value in options.items())
+    (file,) = serving.export_onnx(shared_model("functional"), tmp_path, signatures=[text])
+    found = run(file, {"inputs": batch, "class_index": np.int32([4, 0, 2])})["map"]
+    expected = getattr(attribution, name)(shared_model("functional"), batch, [4, 0, 2], **options)
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
 def test_the_file_says_what_it_is(files):
     session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
     told = session.get_modelmeta().custom_metadata_map
@@ -62,6 +72,7 @@ def test_the_file_says_what_it_is(files):
     [
         ("class_saliency", r"must not use gradients, but 'class_saliency' does \(.*Grad.*\). Use the scores"),
         ("gradcam", "must not use gradients"),
+        ("rise:samples=4,cells=2", "uses operations that do not exist in ONNX: StatelessRandom"),
         ("predict_image", "on=inputs, and preprocess the pixels"),
         ("no_such", "no_such"),
     ],

@@ -42,6 +42,7 @@ def test_every_kind_has_a_signature_without_options():
         ("class_saliency:channel_reduction=median", "max_abs, mean_abs, norm, sum"),
         ("class_saliency:target=ostrich", "target must be top, class"),
         ("class_saliency:target=-1", "target must be top, class"),
+        ("lime:segments=5", r"segments must be an array \(in Python only\) or none, got '5'"),
         ("class_saliency:size=224", "size must be HEIGHTxWIDTH or none"),
         ("class_saliency:on=paper", "inputs, image, bytes"),
         ("two words=class_saliency", "letters, digits and underscores"),

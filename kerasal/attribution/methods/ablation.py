@@ -1,11 +1,13 @@
 """Feature ablation: the drop of the score when a region is covered."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.perturbation.masked_scores import MaskedInput, all_scores
+from kerasal.attribution.perturbation.own_segments import own_segments
 from kerasal.attribution.perturbation.partition import Regions
 from kerasal.attribution.perturbation.shared_parts import check_sizes, masked_inputs, regions_of, sample_bar
 from kerasal.attribution.window_replay.window_maps import window_maps
@@ -22,6 +24,7 @@ import tensorflow as tf
     signed=True,
     separate_sizes=True,
     at_layer=True,
+    own_options=own_segments(),
     run_context=sample_bar("ablation", lambda options, regions: regions),
     check=check_sizes,
     if_zero="no single region changes the score when it is covered",
@@ -32,7 +35,7 @@ def ablation(
     view,
     *,
     cells: int | tuple[int, ...] | None = None,
-    segments: np.ndarray | None = None,
+    segments: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     layer: str | None = None,
     progress: bool = False,
@@ -48,7 +51,8 @@ def ablation(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together; one map for all images of a call.
+            input, equal where positions belong together; (N, H, W) for a map per image; or a function that returns the
+            map of an input, float32 (H, W, C). Images with maps of their own are run one after another.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,

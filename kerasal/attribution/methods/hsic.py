@@ -1,11 +1,13 @@
 """HSIC: how strongly the score depends on whether a region is kept."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.perturbation.masked_scores import all_scores
+from kerasal.attribution.perturbation.own_segments import own_segments
 from kerasal.attribution.perturbation.shared_parts import check_sizes, masked_inputs, regions_of, sample_bar
 from kerasal.checks import check_int
 
@@ -19,6 +21,7 @@ import tensorflow as tf
     compared=False,
     separate_sizes=True,
     at_layer=True,
+    own_options=own_segments(),
     run_context=sample_bar("hsic", lambda options, regions: options["samples"]),
     check=check_sizes,
     if_zero="the score is the same whichever regions are covered",
@@ -30,7 +33,7 @@ def hsic(
     *,
     samples: int = 1500,
     cells: int | tuple[int, ...] | None = None,
-    segments: np.ndarray | None = None,
+    segments: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     bandwidth: float | Literal["median distance", "median score"] = "median distance",
     layer: str | None = None,
@@ -51,7 +54,8 @@ def hsic(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together; one map for all images of a call.
+            input, equal where positions belong together; (N, H, W) for a map per image; or a function that returns the
+            map of an input, float32 (H, W, C). Images with maps of their own are run one after another.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,

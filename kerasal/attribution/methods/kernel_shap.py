@@ -1,13 +1,15 @@
 """KernelSHAP: Shapley values of regions by weighted least squares over coalitions of kept regions."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 from kerasal.attribution.method import method
-from kerasal.attribution.perturbation.coalitions import MOST_EXACT, Coalitions, make_coalitions
+from kerasal.attribution.perturbation.coalitions import MOST_EXACT, Coalitions, check_budget, make_coalitions
 from kerasal.attribution.perturbation.estimation import Estimator, add_samples, estimate
 from kerasal.attribution.perturbation.masked_scores import MaskedInput
+from kerasal.attribution.perturbation.own_segments import own_segments
 from kerasal.attribution.perturbation.partition import Regions
 from kerasal.attribution.perturbation.regression import no_sums, outer_sums, with_fixed_sum
 from kerasal.attribution.perturbation.shared_parts import (
@@ -33,6 +35,16 @@ def _budget(options, regions: int) -> int:
     return min(every, options["samples"] or _SAMPLES)
 
 
+def _check_regions(options, regions: int) -> None:
+    """Raise an error if the budget does not fit the number of regions."""
+    if options["exact"] and regions > MOST_EXACT:
+        raise ValueError(
+            f"exact must be False for more than {MOST_EXACT} regions, got {regions} regions: all of their coalitions "
+            f"are {2**regions:.1e} forward passes per image. Omit exact, or use fewer regions."
+        )
+    check_budget(regions, _budget(options, regions))
+
+
 @method(
     reference="Lundberg & Lee 2017, theorem 2; sum constraint: Covert & Lee 2021, equations 9 and 10",
     family="perturbation",
@@ -41,6 +53,7 @@ def _budget(options, regions: int) -> int:
     compared=False,
     separate_sizes=True,
     at_layer=True,
+    own_options=own_segments(_check_regions),
     run_context=sample_bar("kernel_shap", _budget),
     check=check_sizes,
     if_zero="the score is the same whichever regions are covered",
@@ -52,7 +65,7 @@ def kernel_shap(
     *,
     samples: int | None = None,
     cells: int | tuple[int, ...] | None = None,
-    segments: np.ndarray | None = None,
+    segments: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     exact: bool = False,
     tolerance: float | None = None,
@@ -77,7 +90,8 @@ def kernel_shap(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together; one map for all images of a call.
+            input, equal where positions belong together; (N, H, W) for a map per image; or a function that returns the
+            map of an input, float32 (H, W, C). Images with maps of their own are run one after another.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,
@@ -105,12 +119,9 @@ def kernel_shap(
     maps = []
     for masked in masked_inputs(view, fill, precision):
         regions = regions_of(masked, cells, segments)
-        if exact and regions.count > MOST_EXACT:
-            raise ValueError(
-                f"exact must be False for more than {MOST_EXACT} regions, got {regions.count} regions: all of their "
-                f"coalitions are {2**regions.count:.1e} forward passes per image. Omit exact, or use fewer regions."
-            )
-        budget = _budget({"exact": exact, "samples": samples}, regions.count)
+        options = {"exact": exact, "samples": samples}
+        _check_regions(options, regions.count)
+        budget = _budget(options, regions.count)
         pair = _shapley_values(masked, regions, budget, tolerance, progress, return_error, seed + masked.index)
         maps.append(tuple(regions.spread(values) for values in pair))
     return with_errors(maps, return_error)

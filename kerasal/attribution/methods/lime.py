@@ -1,11 +1,13 @@
 """LIME: a linear model of the score, fitted to inputs in which random regions are covered."""
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.perturbation.estimation import Estimator, estimate
+from kerasal.attribution.perturbation.own_segments import own_segments
 from kerasal.attribution.perturbation.regression import no_sums, outer_sums, ridge
 from kerasal.attribution.perturbation.shared_parts import (
     check_sizes,
@@ -19,6 +21,13 @@ from kerasal.attribution.perturbation.shared_parts import (
 import tensorflow as tf
 
 
+def _check_samples(options: Mapping[str, Any], regions: int) -> None:
+    if options["samples"] <= regions:
+        raise ValueError(
+            f"samples must be more than the {regions} regions, got {options['samples']}. Pass more, or fewer regions."
+        )
+
+
 @method(
     reference="Ribeiro, Singh & Guestrin 2016, section 3.4 and algorithm 1; constants of the authors' image code",
     family="perturbation",
@@ -27,6 +36,7 @@ import tensorflow as tf
     signed=True,
     separate_sizes=True,
     at_layer=True,
+    own_options=own_segments(_check_samples),
     run_context=sample_bar("lime", lambda options, regions: options["samples"]),
     check=check_sizes,
     if_zero="the score is the same whichever regions are covered",
@@ -38,7 +48,7 @@ def lime(
     *,
     samples: int = 1000,
     cells: int | tuple[int, ...] | None = None,
-    segments: np.ndarray | None = None,
+    segments: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     fill: float | tuple[float, ...] | Literal["mean", "blur"] | np.ndarray = 0.0,
     kernel_width: float = 0.25,
     penalty: float = 1.0,
@@ -62,7 +72,8 @@ def lime(
         cells: number of regions along each side, or a tuple with one per axis: blocks of equal size. By default 7 in an
             image, 24 in a signal, 4 in a volume; each feature and each token of a layer is a region by itself.
         segments: regions in place of blocks, such as superpixels: integers (H, W), or of the positions of another
-            input, equal where positions belong together; one map for all images of a call.
+            input, equal where positions belong together; (N, H, W) for a map per image; or a function that returns the
+            map of an input, float32 (H, W, C). Images with maps of their own are run one after another.
         fill: values that cover regions, in model inputs: a number, "mean" (the mean of each channel of the image),
             "blur" (the image blurred by a Gaussian whose standard deviation is 1/16 of its shorter side, or in a
             volume of each side), or an array that broadcasts to (H, W, C), or to another input without its batch axis,
@@ -95,10 +106,7 @@ def lime(
     maps = []
     for masked in masked_inputs(view, fill, precision):
         regions = regions_of(masked, cells, segments)
-        if samples <= regions.count:
-            raise ValueError(
-                f"samples must be more than the {regions.count} regions, got {samples}. Pass more, or fewer regions."
-            )
+        _check_samples({"samples": samples}, regions.count)
         estimator = _estimator(masked, regions, kernel_width, penalty, seed + masked.index)
         maps.append(tuple(regions.spread(values) for values in estimate(masked, estimator, sampling)))
     return with_errors(maps, return_error)

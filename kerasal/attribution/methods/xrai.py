@@ -2,12 +2,14 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasal.attribution.method import method
 from kerasal.attribution.method_parts import expand_like, over_points
+from kerasal.attribution.perturbation.own_segments import call_on_images
 from kerasal.attribution.superpixels import superpixels
 from kerasal.checks import check_int, refuse_mask
 
@@ -23,6 +25,13 @@ def _check(view) -> None:
     for number, x in enumerate(view.inputs):
         _refuse_features(x, view.layout.is_ordered(number, x))
     view.gradient()
+
+
+def _call_segments(options, model, arrays) -> list[dict] | None:
+    """Return the options of each image if ``segments`` is a function."""
+    if not callable(options["segments"]):
+        return None
+    return [{**options, "segments": maps} for maps in call_on_images(options["segments"], model, arrays)]
 
 
 def _refuse_features(x: tf.Tensor, ordered: bool) -> None:
@@ -44,13 +53,14 @@ def _refuse_features(x: tf.Tensor, ordered: bool) -> None:
     compared=False,
     trust="Trust the order of the regions, not their borders, which are those of the segmentation.",
     with_positions=True,
+    own_options=_call_segments,
     separate_sizes=True,
 )
 def xrai(
     view,
     *,
     steps: int = 25,
-    segments: np.ndarray | None = None,
+    segments: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     cells: int | tuple[int, ...] | None = None,
     min_pixels: int | None = None,
 ):
@@ -66,7 +76,8 @@ def xrai(
         steps: number of intervals of each of the two paths of integrated gradients, a positive integer.
         segments: regions for every image: integers (H, W), a number for each pixel, or several such maps (L, H, W); for
             a signal (T,), for a volume (D, H, W). They may come from scikit-image, whose felzenszwalb the authors use.
-            By default, superpixels are computed (SLIC).
+            Or a function that returns them for an input, float32 (H, W, C); images are then run one after another. By
+            default, superpixels are computed (SLIC).
         cells: superpixels along the longer side of the image; a number, or one for each of several segmentations. By
             default there are three, of 4, 8 and 16.
         min_pixels: number of new pixels that a region must have; by default .1 % of the image.
@@ -128,6 +139,11 @@ def _labels(x: tf.Tensor, segments: Any, cells: tuple[int, ...], ordered: bool) 
         _refuse_features(x, ordered)
         stacked = tf.stack([superpixels(x, count) for count in cells], axis=1)
         return stacked + (tf.range(len(cells)) * (tf.reduce_max(stacked) + 1))[:, None]
+    if callable(segments):
+        raise ValueError(
+            "segments must be maps in compiled and exported methods, got a function. Only a call on inputs can have "
+            "maps for each."
+        )
     refuse_mask(segments, "segments")
     array = np.asarray(segments)
     if (

@@ -3,7 +3,7 @@
     regions or smooth masks → masked inputs → scores, in batches → sums → map, with its standard error
 
 * ``random_masks``: the smooth masks of RISE. ``partition``: a partition of the input's positions, whose parts are
-    covered.
+    covered. ``own_segments``: a partition for each image, which are then run one after another.
 * ``masked_scores``: the scores of masked inputs, several at a time.
 * ``estimation``: the loop over samples, which adds up sums and may stop early.
 * ``coalitions``, ``regression``: which regions are kept in a sample, and linear models of the score.

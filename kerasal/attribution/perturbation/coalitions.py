@@ -50,6 +50,19 @@ def kernel_masses(regions: int) -> np.ndarray:
     return masses / masses.sum()
 
 
+def check_budget(regions: int, samples: int) -> None:
+    """Raise an error if a budget is smaller than the coalitions that keep each region alone and all but each one.
+
+    Without them the least squares have no unique solution. A single region needs none.
+    """
+    least = sum(math.comb(regions, size) for size in {1, regions - 1}) if regions > 1 else 0
+    if samples < least:
+        raise ValueError(
+            f"samples must be at least {least} for {regions} regions, to keep each one alone and all but each one, "
+            f"got {samples}. Pass more samples, or fewer regions."
+        )
+
+
 def make_coalitions(regions: int, samples: int, seed: int) -> Coalitions:
     """Return the coalitions of a budget of ``samples`` forward passes.
 
@@ -57,9 +70,9 @@ def make_coalitions(regions: int, samples: int, seed: int) -> Coalitions:
     size fit in the share of the budget that the kernel gives to it; the rest of the budget is drawn.
 
     Raises:
-        ValueError: the budget is smaller than the coalitions of size 1 and ``regions`` - 1, without which the least
-            squares have no unique solution.
+        ValueError: the budget is too small; see ``check_budget``.
     """
+    check_budget(regions, samples)
     masses = kernel_masses(regions)
     listed, weights, left = [], [], samples
     first, last = 1, regions - 1
@@ -77,12 +90,6 @@ def make_coalitions(regions: int, samples: int, seed: int) -> Coalitions:
             weights.append(np.full(len(rows), masses[size - 1] / len(rows)))
         left -= count
         first, last = first + 1, last - 1
-    if not listed:
-        least = sum(math.comb(regions, size) for size in {1, regions - 1})
-        raise ValueError(
-            f"samples must be at least {least} for {regions} regions, to keep each one alone and all but each one, "
-            f"got {samples}. Pass more samples, or fewer regions."
-        )
     sizes = np.arange(first, last + 1)
     rest = masses[first - 1 : last]
     mass = float(rest.sum()) if len(rest) else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import check_int
+from kerasal.checks import check_int, refuse_mask
 
 import tensorflow as tf
 
@@ -50,6 +50,7 @@ def make_regions(
     *,
     ordered: bool = True,
     by_position: bool = False,
+    name: str = "segments",
 ) -> Regions:
     """Return the regions of an input with these ``sides``: blocks of a grid, or ``segments``.
 
@@ -64,6 +65,7 @@ def make_regions(
             equal ones are one region.
         ordered: whether neighbors belong together.
         by_position: whether each position is a region unless ``cells`` or ``segments`` say otherwise.
+        name: what ``segments`` are called in errors.
 
     Raises:
         ValueError: both ``cells`` and ``segments`` are set; ``cells`` is not a positive integer or one per side, or
@@ -73,7 +75,7 @@ def make_regions(
     if segments is not None:
         if cells is not None:
             raise ValueError(f"cells must be None where segments are passed, got {cells}. Pass one of the two.")
-        return _read_segments(sides, segments)
+        return _read_segments(sides, segments, name)
     if cells is None and (by_position or not ordered):
         counts = list(sides)
     elif cells is None:
@@ -97,21 +99,24 @@ def make_regions(
     return Regions(labels, math.prod(counts), block if equal else None, places)
 
 
-def _read_segments(sides: Sequence[int], segments: Any) -> Regions:
-    array = np.asarray(segments)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"segments must be integers, the number of the region of each position, got {array.dtype}.")
-    if array.shape[1:] == tuple(sides):
+def _read_segments(sides: Sequence[int], segments: Any, name: str) -> Regions:
+    refuse_mask(segments, name)
+    shape = " × ".join(map(str, sides))
+    array = np.zeros(0) if callable(segments) else np.asarray(segments)
+    if callable(segments) or array.shape[1:] == tuple(sides):  # what remains after ``own_segments``
+        received = "a function" if callable(segments) else f"{len(array)} maps"
         raise ValueError(
-            f"segments must be one map for all images of a call, {' × '.join(map(str, sides))}, got {len(array)} maps. "
-            "Explain the images one at a time, each with its own."
+            f"{name} must be one map, {shape}, in compiled and exported methods and at a layer, got {received}. Only a "
+            "call on inputs can have a map for each."
         )
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, the number of the region of each position, got {array.dtype}.")
     if array.shape != tuple(sides):
         raise ValueError(
-            f"segments must have the positions of the input, {' × '.join(map(str, sides))}, got shape {array.shape}. "
-            "Segments of a photo must be resized with it, without mixing numbers (nearest neighbor)."
+            f"{name} must have the positions of the input, {shape}, got shape {array.shape}. Segments of a photo must "
+            "be resized with it, without mixing numbers (nearest neighbor)."
         )
     numbers, labels = np.unique(array, return_inverse=True)
     if len(numbers) < 2:
-        raise ValueError(f"segments must hold at least two regions, got {len(numbers)}.")
+        raise ValueError(f"{name} must hold at least two regions, got {len(numbers)}.")
     return Regions(labels.reshape(array.shape).astype(np.int32), len(numbers))

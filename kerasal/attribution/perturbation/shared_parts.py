@@ -1,8 +1,10 @@
 """Parts that the perturbation methods share: their inputs under masks, checks, regions and the progress bar."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from kerasal.attribution.graph_bar import graph_bar
 from kerasal.attribution.perturbation.estimation import GROUPS, Sampling
@@ -16,6 +18,27 @@ from kerasal.hooks.positions import channel_axes
 from kerasal.hooks.view import View
 
 import tensorflow as tf
+
+
+class ExplainedInput(NamedTuple):
+    """An input that is explained, (N, …), with its number of positions along each axis, and the axis of its channels.
+
+    The axis is None for an input without channels, such as features.
+    """
+
+    array: np.ndarray
+    sides: tuple[int, ...]
+    channel_axis: int | None
+
+
+def explained_inputs(model, arrays: Sequence[np.ndarray]) -> list[ExplainedInput]:
+    """Return the inputs of a model that are explained."""
+    axes = channel_axes(model, [array.shape for array in arrays])
+    parts = []
+    for number in explained_numbers(model, arrays):
+        sides = (size for axis, size in enumerate(arrays[number].shape) if axis not in (0, axes[number]))
+        parts.append(ExplainedInput(arrays[number], tuple(sides), axes[number]))
+    return parts
 
 
 def check_sizes(view: View) -> None:
@@ -81,32 +104,31 @@ def sample_bar(name: str, passes: Callable[[Mapping[str, Any], int], int]) -> Ca
     """Return the ``run_context`` of a method: a progress bar with a step per masked input, if ``progress`` is set.
 
     ``passes(options, regions)`` returns the number of masks of an input with this number of regions. The method runs in
-    the precision that its option says, if it has one.
+    the precision that its option says, if it has one. Options are a list if they differ between images.
     """
 
     @contextlib.contextmanager
-    def run(options: dict, model, arrays) -> Iterator[None]:
-        with precision_context(options.get("precision", "float32")), bar(options, model, arrays):
+    def run(options: dict | list[dict], model, arrays) -> Iterator[None]:
+        each = options if isinstance(options, list) else [options]
+        with precision_context(each[0].get("precision", "float32")), bar(each, model, arrays):
             yield
 
     @contextlib.contextmanager
-    def bar(options: dict, model, arrays) -> Iterator[None]:
-        if not options["progress"] or starts_at_layer(True, options):
+    def bar(each: list[dict], model, arrays) -> Iterator[None]:
+        if not each[0]["progress"] or starts_at_layer(True, each[0]):
             yield
             return
-        steps, axes = 0, channel_axes(model, [array.shape for array in arrays])
-        explained = explained_numbers(model, arrays)
-        for number in explained:
-            array = arrays[number]
-            sides = [size for axis, size in enumerate(array.shape) if axis not in (0, axes[number])]
-            steps += len(array) * passes(options, _count(sides, options, ordered=array.ndim > 2))
+        steps, times = 0, len(arrays[0]) // len(each)
+        for array, sides, _ in explained_inputs(model, arrays):
+            ordered = array.ndim > 2
+            steps += times * sum(passes(options, _count(sides, options, ordered=ordered)) for options in each)
         with graph_bar(name, steps):
             yield
 
     return run
 
 
-def _count(sides: list[int], options: Mapping[str, Any], *, ordered: bool) -> int:
+def _count(sides: Sequence[int], options: Mapping[str, Any], *, ordered: bool) -> int:
     """Return the number of regions; 0 where they cannot be made, of which the method tells."""
     if "segments" not in options:
         return 0

@@ -39,6 +39,11 @@ def open_kind(job: Job) -> Any:
     """
     load_tensorflow()
     check_method(job.method)
+    if job.smoothing is not None and job.method in _KINDS:
+        raise ValueError(
+            f"smoothing must be None for {job.method}, got {dict(job.smoothing)}. Only maps of attribution methods are "
+            "smoothed."
+        )
     module, name = _KINDS.get(job.method, ("kerasal.batch.kinds.classifier_kinds", "Attribution"))
     kind = getattr(importlib.import_module(module), name)(job)
     if job.model_digest and kind.job.model_digest != job.model_digest:

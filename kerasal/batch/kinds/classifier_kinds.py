@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasal import attribution, images, objectives
+from kerasal.attribution.smooth import smooth
 from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import ClassifierKind, PreparedImage, check_options
 from kerasal.labels import format_score, short
@@ -65,6 +66,10 @@ class Attribution(ClassifierKind):
         self.spec = attribution.method_spec(job.method)
         if "progress" in job.options:
             raise ValueError("options must not include progress. Use the argument progress of batch.run.")
+        if "progress" in (job.smoothing or ()):
+            raise ValueError("smoothing must not include progress. Use the argument progress of batch.run.")
+        smoothing = job.smoothing
+        self.method = attribution.method_function(job.method) if smoothing is None else smooth(job.method, **smoothing)
         super().__init__(job)
         self.extra = self.spec.extra_name(job.options)
         if self.extra is not None:
@@ -81,7 +86,7 @@ class Attribution(ClassifierKind):
     def run(self, prepared: Sequence[PreparedImage]) -> list[list[dict[str, Any]]]:
         inputs = np.concatenate([item.inputs for item in prepared])
         options = {"output": self.job.output, "logits": self.job.logits, **self.job.options}
-        result = getattr(attribution, self.spec.name)(self.model.keras_model, inputs, self.target, **options)
+        result = self.method(self.model.keras_model, inputs, self.target, **options)
         maps, *extras = result if isinstance(result, tuple) else (result,)
         rows = [{} for _ in prepared] if self.job.channel else self.class_rows(self.compute_outputs(prepared))
         for row, values in zip(rows, maps, strict=True):
@@ -96,7 +101,7 @@ class Attribution(ClassifierKind):
         name = short(self.model.labels, index) if index is not None else "the output"
         if self.job.channel is not None:
             name = f"{self.job.channel[0]}:{self.job.channel[1]}"
-        convention = self.model.preprocessing
+        convention, smoothed = self.model.preprocessing, ", smoothed over noisy copies"
         return attribution.attribution_page(
             self.spec,
             prepared.image,
@@ -104,7 +109,7 @@ class Attribution(ClassifierKind):
             name,
             options=self.job.options,
             labels=self.model.labels,
-            note=self.model.name,
+            note=self.model.name + (smoothed if self.job.smoothing is not None else ""),
             bgr=convention is not None and convention.bgr,
             score=rows[0].get("score"),
         )

@@ -12,9 +12,11 @@ from kerasal.hooks.layout import Layout
 from kerasal.hooks.trace import cached_trace
 from kerasal.hooks.view import Settings, View
 from kerasal.maximization.diversity import Diversity
+from kerasal.maximization.eager_calls import raise_original
 from kerasal.maximization.parameterization import Fourier, Pixels
-from kerasal.maximization.peer_objects import call_back
+from kerasal.maximization.peer_objects import call_back, modify_inputs
 from kerasal.maximization.recipe import Recipe
+from kerasal.maximization.user_calls import naming_changed_sizes, penalty_gradient, transform_inputs
 from kerasal.objectives.expression import Objective, stack
 from kerasal.progress import progress_bar
 
@@ -76,8 +78,10 @@ def ascend(
             tape.watch(images)
             inputs = images * scale
             for number, transform in enumerate(transforms):
-                inputs = transform(inputs, tf.stack([seed, (first + step) * len(transforms) + number]))
-            run = view.run([inputs], taps=[layer] if layer else [])
+                draw = tf.stack([seed, (first + step) * len(transforms) + number])
+                inputs = transform_inputs(transform, inputs, draw)
+            with naming_changed_sizes(images, inputs):
+                run = view.run([inputs], taps=[layer] if layer else [])
             score = view.score(run)
             overlap = diversity.overlap(view.layout.last(layer, run.layers[layer])) if layer else score
         (gradient,) = hooks.differentiate(tape, score, [images])
@@ -88,10 +92,7 @@ def ascend(
         if normalize == "score":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
         for regularizer in regularizers:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(images)
-                penalty = regularizer(images)
-            gradient -= tape.gradient(penalty, images)  # pyright: ignore[reportOperatorIssue]
+            gradient -= penalty_gradient(regularizer, images)
         gradient = image_tape.gradient(images, parameters, gradient)  # pyright: ignore[reportArgumentType, reportCallIssue]
         if normalize == "total":
             gradient = tf.math.divide_no_nan(gradient, _rms(gradient))
@@ -162,7 +163,10 @@ class Run:
         velocity, scores, alive = np.zeros_like(parameters), [], np.zeros(len(parameters), bool)
         done = 0
         while done < steps:
-            count = 1 if self.callbacks else min(max(1, steps // _SEGMENTS), steps - done)
+            count = min(max(1, steps // _SEGMENTS), steps - done)
+            if self.callbacks or self.recipe.modifiers:
+                count = 1
+            parameters = self._modify(parameters)
             parameters, velocity, images, segment, segment_alive = self._call(
                 objective, parameters, velocity, count, done
             )
@@ -176,6 +180,15 @@ class Run:
         final = self._call(objective, parameters, velocity, 1, done)[3]  # needed only for the score after the last step
         return images, np.concatenate([*scores, final], axis=1), alive
 
+    def _modify(self, parameters: np.ndarray) -> np.ndarray:
+        """Return the parameters of the images after the input modifiers of tf-keras-vis."""
+        if not self.recipe.modifiers:
+            return parameters
+        inputs = self.parameterization.images(tf.constant(parameters)).numpy() * self.gray_level
+        modified = modify_inputs(self.recipe.modifiers, inputs)
+        start = self.parameterization.start(modified / self.gray_level).astype(np.float32)
+        return self.parameterization.constrain(tf.constant(start)).numpy()
+
     def _call(self, objective, parameters, velocity, steps, done):
         row = np.array([steps, self.recipe.step_size, self.recipe.momentum, done, self.seed % 2**24], np.float32)
         chunk = [parameters, velocity, np.tile(row, (len(parameters), 1))]
@@ -183,7 +196,10 @@ class Run:
         options = ascent_options(self.recipe, self.parameterization, self.gray_level, self.diversity, self.layout)
         trace = cached_trace(ascend, self.model, chunk, objective, settings, options, declared=False)
         trace.check(objective)
-        return trace(chunk, list(objective.parameters))
+        try:
+            return trace(chunk, list(objective.parameters))
+        except tf.errors.OpError as error:
+            raise_original(error)
 
 
 def _check_finite(objectives: Sequence[Objective], images: np.ndarray, scores: np.ndarray, done: int) -> None:

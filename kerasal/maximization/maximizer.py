@@ -86,10 +86,12 @@ def maximize(
         steps: number of ascent steps, a positive integer.
         step_size: length of a step in gray levels, above 0.
         regularizers: callables from gray levels (N, H, W, C) to penalties (N,), which are subtracted from the score, or
-            regularizers of tf-keras-vis, which get gray levels too.
+            regularizers of tf-keras-vis, which get gray levels too. One of a class of yours is called in each step and
+            for each image.
         transforms: callables from (model inputs, seed) to model inputs, applied in the graph before each forward pass;
             see ``kerasal.maximization.Jitter``, ``Rotation`` and ``Scale``. ``Jitter``, ``Rotate2D`` and ``Scale`` of
-            tf-keras-vis stand for these.
+            tf-keras-vis stand for these. Any other ``InputModifier`` changes the images themselves before each step,
+            outside of the graph, which then runs for one step at a time.
         momentum: share of the previous step that is kept, from 0 to below 1.
         clip: clip the image to the pixel range 0..255 of ``preprocessing`` after each step; for
             ``parameterization="pixels"`` only.
@@ -122,7 +124,7 @@ def maximize(
         seed: seed of the random start and of the transforms, the same for every objective.
         progress: show a progress bar.
         callbacks: a callback of tf-keras-vis, or a list of them. They are called after each step with the pictures and
-            the scores before the step, without gradients and outputs. All objectives must share a batch.
+            the scores before the step, without gradients, outputs and penalties. All objectives must share a batch.
 
     Returns:
         A ``Maximization`` with ``images``, ``raw``, ``history``, ``dead`` and ``objectives``. The copies of an
@@ -133,7 +135,7 @@ def maximize(
         ValueError: if the model has several inputs, there is no ``value_range`` for an input that is no image, a
             layer, channel, class or choice is unknown, a number is out of range, the start or the size does not fit, or
             an image or a score becomes NaN or infinite.
-        TypeError: if an objective, a regularizer or a transform has another type.
+        TypeError: if an objective, a regularizer, a transform or a callback has another type, or returns one.
 
     Source: Simonyan et al. 2013, section 2; Tang et al., sections 3.2 and 3.3; Erhan et al. 2009; Olah et al. 2017.
     """
@@ -190,7 +192,10 @@ def maximize(
         rows = chunk_size([np.broadcast_to(np.float32(0), (1, *shape))])
         batch_size = max(rows, len(objectives)) if callbacks else rows
     run = Run(model, recipe, space, gray_level, diversifier, layout, output, logits, seed, batch_size, progress)
-    with managed_callbacks(callbacks, recipe.steps) as active:
+    told = dict.fromkeys(("optimizer", "gradient_modifier", "unconnected_gradients", "activation_modifiers"))
+    told |= {"score": objective, "seed_input": init, "input_range": value_range, "input_modifiers": transforms}
+    told |= {"regularizers": regularizers, "steps": recipe.steps, "training": False}  # as tf-keras-vis tells on_begin
+    with managed_callbacks(callbacks, **told) as active:
         run = dataclasses.replace(run, callbacks=active, pictures=draw)
         images, scores, dead = _retry_dead_units(run, objectives, start)
     raw = to_inputs(images)

@@ -14,7 +14,7 @@ from kerasal import labels
 from kerasal.checks import check_choice, check_int, check_number, is_int
 from kerasal.hooks.image_shapes import InputLayout, input_layout
 from kerasal.maximization.image_priors import L1, L2, Jitter, Rotation, Scale, TotalVariation
-from kerasal.maximization.peer_objects import adapt_regularizer, adapt_transform, is_peer, objectives_of_score
+from kerasal.maximization.peer_objects import adapt_priors, is_peer, objectives_of_score
 from kerasal.names import unknown_name_message
 from kerasal.objectives import class_score
 from kerasal.objectives.expression import Objective
@@ -128,6 +128,7 @@ class Recipe:
     normalize: str
     display: str
     clip: bool
+    modifiers: tuple[Callable, ...] = ()  # input modifiers of tf-keras-vis, of ``transforms``
 
 
 def make_recipe(
@@ -137,7 +138,7 @@ def make_recipe(
 
     Raises:
         ValueError: if the preset or a choice is unknown, or a number is out of range.
-        TypeError: if regularizers or transforms are not callable.
+        TypeError: if regularizers or transforms are not callable, or take other arguments.
     """
     if preset is not None and preset not in PRESETS:
         raise ValueError(unknown_name_message(preset, PRESETS, "preset"))
@@ -155,10 +156,8 @@ def make_recipe(
     check_choice("normalize", plan["normalize"], ("total", "score", "none"))
     check_choice("display", plan["display"], ("pixels", "contrast", "range"))
     check_choice("parameterization", plan["parameterization"], ("pixels", "fourier"))
-    for name, adapt in (("regularizers", adapt_regularizer), ("transforms", adapt_transform)):
-        plan[name] = tuple(map(adapt, plan[name]))
-        if not all(map(callable, plan[name])):
-            raise TypeError(f"{name} must be a list of callables, got {plan[name]!r}. See kerasal.maximization.")
+    for name in ("regularizers", "transforms"):
+        plan[name] = adapt_priors(name, plan[name], layout.is_image)
         for prior in plan[name]:
             if _lacks_axes(prior, layout):
                 what = f"inputs with {len(layout.positions)} position axes" if layout.is_ordered else "features"
@@ -168,6 +167,8 @@ def make_recipe(
                 )
     if plan["parameterization"] == "fourier" and not layout.is_ordered:
         raise ValueError("parameterization must be 'pixels' for features (N, F), which have no order, got 'fourier'.")
+    plan["modifiers"] = tuple(prior for prior in plan["transforms"] if is_peer(prior, "InputModifier"))
+    plan["transforms"] = tuple(prior for prior in plan["transforms"] if not is_peer(prior, "InputModifier"))
     check_int("steps", plan["steps"])
     check_number("step_size", plan["step_size"], above=0)
     check_number("momentum", plan["momentum"], minimum=0, below=1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasal.hooks.model_inputs import input_specs
 from kerasal.losses import AttributionPrior
 from kerasal.training.attribution_penalty import AttributionPenalty
 
@@ -27,6 +28,10 @@ class PriorModel(keras.Model):
     The maps come from a second pass in inference mode (see ``kerasal.training.AttributionPenalty``), so a step takes
     two to three times as long as an ordinary one.
 
+    ``save``, ``export`` and ``ModelCheckpoint`` write the trained model, which loads without this package and is not
+    compiled. ``save_weights`` and ``BackupAndRestore`` write the trainer with the state of its optimizer, for a trainer
+    to load.
+
     Args:
         model: any built Keras model.
         priors: one or several ``kerasal.losses.AttributionPrior``.
@@ -35,6 +40,7 @@ class PriorModel(keras.Model):
 
     Raises:
         ValueError: the model is not built; see also ``AttributionPenalty``.
+        TypeError: ``model`` is no Keras model, or a ``PriorModel``.
     """
 
     def __init__(
@@ -46,10 +52,9 @@ class PriorModel(keras.Model):
         **options: Any,
     ):
         super().__init__(**options)
-        if not model.built:
-            raise ValueError(
-                f"model must be built, but {model.name!r} has no weights yet. Call it once on a batch of inputs."
-            )
+        input_specs(model)  # checks that it is a built model
+        if isinstance(model, PriorModel):
+            raise TypeError(f"model must be the model to train, got the PriorModel {model.name!r}. Pass its .model.")
         self.model = model
         self.output_names = list(getattr(model, "output_names", None) or ["output_0"])  # of losses and metrics by name
         self._output = output
@@ -84,8 +89,26 @@ class PriorModel(keras.Model):
         return y
 
     def save(self, *args: Any, **options: Any) -> None:
-        """Save the model that is trained, without the terms; ``ModelCheckpoint`` therefore writes that model."""
+        """Save the model that is trained, without the terms; ``ModelCheckpoint`` therefore writes that model.
+
+        The file has neither priors nor optimizer, and loads without this package.
+        """
         self.model.save(*args, **options)
+
+    def export(self, *args: Any, **options: Any) -> None:
+        """Export the model that is trained, for serving."""
+        self.model.export(*args, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Raise an error: the trainer itself is not saved.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            f"PriorModel must be saved by its method save(path), which writes the trained model {self.model.name!r}. "
+            "To continue, load that file and make a PriorModel of it."
+        )
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Return the metrics of a batch without the terms, which are not measured outside of training."""

@@ -197,3 +197,44 @@ def test_tokens_are_put_on_their_grid(name, transformer):
         gradient = tape.gradient(scores, layers["norm1"])
         expected = tf.reduce_sum(layers["norm1"] * tf.nn.relu(gradient), axis=-1).numpy().reshape(2, 4, 6)
         np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def shared():
+    """Convolutions that two inputs share, of which the last called is run first."""
+    convolutions = [L.Conv2D(6, 3, activation="relu"), L.Conv2D(8, 3, activation="relu", name="last")]
+    layers = [*convolutions, L.GlobalAveragePooling2D()]
+    ends = []
+    inputs = [keras.Input((12, 14, 3), name=name) for name in ("left", "right")]
+    for x in inputs:
+        for layer in layers:
+            x = layer(x)
+        ends.append(x)
+    keras.utils.set_random_seed(0)
+    return keras.Model(inputs, L.Dense(5, activation="softmax")(L.Subtract()(ends)))
+
+
+@pytest.mark.quick("Gradcam")
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*The structure of `inputs`:UserWarning")
+@pytest.mark.parametrize("name", CAMS)
+def test_a_layer_that_runs_twice_is_read_where_tf_keras_vis_reads_it(name):
+    ours, theirs = pair(name)
+    model, inputs = shared(), [X, X[::-1]]
+    options = {"activation_modifier": None, "normalize_cam": False}
+    check_equal(ours(model)(SCORES, inputs, **options), theirs(model)(SCORES, inputs, **options))
+
+
+def test_a_model_that_a_call_has_built_takes_any_number_of_images():
+    model = keras.Sequential(make_layers())
+    model(images(4, 12, 14, 3))
+    model.set_weights(FLAT.get_weights())
+    for name in ("Saliency", "Gradcam", "Scorecam"):
+        check_equal(pair(name)[0](model)(SCORES, X), pair(name)[0](FLAT)(SCORES, X))
+    ascent = pair("ActivationMaximization")[0](model)
+    assert ascent(CategoricalScore(1), steps=1).shape == (1, 12, 14, 3)
+
+
+def test_states_for_another_number_of_images_are_an_error():
+    inputs = keras.Input((4, 3), batch_size=2)
+    model = keras.Model(inputs, L.Dense(2)(L.SimpleRNN(3, stateful=True)(inputs)))
+    with pytest.raises(ValueError, match="must have exactly 2 images"):
+        pair("Saliency")[0](model)(CategoricalScore(0), images(3, 4, 3))

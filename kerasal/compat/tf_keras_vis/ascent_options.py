@@ -7,6 +7,9 @@ import numpy as np
 from tf_keras_vis.utils import listify
 from tf_keras_vis.utils.regularizers import LegacyRegularizer
 
+from kerasal.compat.tf_keras_vis.visualization import check_shape, to_tensor
+from kerasal.maximization.user_calls import refuse_classes
+
 import tensorflow as tf
 
 
@@ -20,13 +23,19 @@ def input_ranges(ranges: Any, count: int) -> list[tuple]:
     listed = ranges if isinstance(ranges, list) else [ranges]
     listed = listed * count if len(listed) == 1 else listed
     if len(listed) != count:
-        raise ValueError(f"input_range must be one pair or {count}, one for each input, got {len(listed)}.")
-    pairs = [(None, None) if pair is None else tuple(pair) for pair in listed]
+        raise ValueError(
+            f"input_range must be one pair or a list of {count}, one for each input, got {ranges!r}. Write a pair as a "
+            "tuple."
+        )
+    pairs = [(None, None) if pair is None else tuple(pair) if np.ndim(pair) == 1 else pair for pair in listed]
     for pair in pairs:
-        if len(pair) != 2:
-            raise ValueError(f"input_range must be (lowest, highest) or None, got {pair}.")
+        if not isinstance(pair, tuple) or len(pair) != 2 or any(isinstance(end, str) for end in pair):
+            raise ValueError(f"input_range must be (lowest, highest) or None, got {pair!r}.")
         if None not in pair and type(pair[0]) is not type(pair[1]):
             raise TypeError(f"The ends of input_range must have the same type, got {pair}.")
+        low, high = pair
+        if low is not None and high is not None and not low <= high:
+            raise ValueError(f"input_range must be (lowest, highest), the second larger, got {pair}.")
     return pairs
 
 
@@ -40,11 +49,16 @@ def start_inputs(seeds: list | None, ranges: Sequence[tuple], specs: Sequence[tf
         seeds = [_noise(pair, spec) for pair, spec in zip(ranges, specs, strict=True)]
     if len(seeds) != len(specs):
         raise ValueError(f"seed_input must be {len(specs)} arrays, one for each input, got {len(seeds)}.")
-    tensors = [tf.cast(tf.constant(x), spec.dtype) for x, spec in zip(seeds, specs, strict=True)]
+    tensors = [
+        tf.cast(to_tensor(x, number), spec.dtype) for number, (x, spec) in enumerate(zip(seeds, specs, strict=True))
+    ]
     tensors = [x[None] if x.shape.rank == spec.shape.rank - 1 else x for x, spec in zip(tensors, specs, strict=True)]
-    for x, spec in zip(tensors, specs, strict=True):
-        if x.shape.rank != spec.shape.rank:
-            raise ValueError(f"seed_input must have shape {tuple(spec.shape)}, got {tuple(x.shape)}.")
+    for number, (x, spec) in enumerate(zip(tensors, specs, strict=True)):
+        check_shape(x, tuple(spec.shape[1:]), number)
+        if not bool(tf.reduce_all(tf.math.is_finite(x))):
+            raise ValueError(f"seed_input must be finite, got NaN or infinity in input {number}.")
+    if len({len(x) for x in tensors}) > 1:
+        raise ValueError(f"seed_input must hold equally many images, got {[len(x) for x in tensors]}.")
     return tensors
 
 
@@ -68,6 +82,7 @@ def per_input(functions: Any, names: Sequence[str], argument: str) -> dict[str, 
     for function in (function for entry in listed.values() for function in entry):
         if not callable(function):
             raise TypeError(f"{argument} must be functions, got {function!r}.")
+        refuse_classes(argument, [function])
     return listed
 
 
@@ -88,7 +103,7 @@ def regularizers_per_input(regularizers: Any, names: Sequence[str]) -> Callable[
                 "regularizers must be all of tf_keras_vis.activation_maximization.regularizers, or a flat list of "
                 f"those of tf_keras_vis.utils.regularizers, got {regularizers!r}."
             )
-        return lambda values: [(item.name, item(values)) for item in flat]
+        return lambda values: [(item.name, _penalty(item(values), item.name)) for item in flat]
     listed = per_input(regularizers, names, "regularizers")
 
     def evaluate(values: list) -> list[tuple[str, tf.Tensor]]:
@@ -96,31 +111,73 @@ def regularizers_per_input(regularizers: Any, names: Sequence[str]) -> Callable[
         for name, value in zip(names, values, strict=True):
             for number, regularizer in enumerate(listed[name]):
                 label = getattr(regularizer, "name", f"regularizer-{number}")
-                results.append((f"{label}({name})" if len(names) > 1 else label, regularizer(value)))
+                penalty = _penalty(regularizer(value), label)
+                results.append((f"{label}({name})" if len(names) > 1 else label, penalty))
         return results
 
     return evaluate
 
 
+def _penalty(value: Any, name: str) -> tf.Tensor:
+    """Return the value of a regularizer.
+
+    Raises:
+        TypeError: it is no tensor, so that it has no gradient.
+        ValueError: it is NaN or infinite.
+    """
+    if not tf.is_tensor(value) or not value.dtype.is_floating:
+        what = repr(value) if value is None or isinstance(value, (int, float, str)) else type(value).__name__
+        raise TypeError(
+            f"regularizers must return tensors, got {what} from {name}. A number or array has no gradient: compute it "
+            "with TensorFlow."
+        )
+    if not bool(tf.reduce_all(tf.math.is_finite(value))):
+        raise ValueError(f"regularizers must return finite values, got NaN or infinity from {name}.")
+    return value
+
+
 def check_names(functions: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Return a dictionary with names of inputs as keys; a single function is for the first input.
+    """Return a dictionary with names of inputs as keys; a single thing is for the first input.
 
     Raises:
         ValueError: the model has no input of a name.
     """
     if not isinstance(functions, Mapping):
         return {names[0]: functions}
-    unknown = [name for name in functions if name not in names]
+    unknown = [str(name) for name in functions if name not in names]
     if unknown:
         raise ValueError(f"The keys must be inputs of the model ({', '.join(names)}), got {', '.join(unknown)}.")
     return dict(functions)
 
 
+def endings_per_input(functions: Any, names: Sequence[str]) -> dict[str, Callable | None]:
+    """Return the function that changes the result of each input, or None.
+
+    Raises:
+        ValueError: the model has no input of a name.
+        TypeError: something is no function.
+    """
+    endings = check_names(functions, names)
+    for function in endings.values():
+        if function is not None and not callable(function):
+            raise TypeError(f"activation_modifiers must be functions or None, got {function!r}.")
+    return endings
+
+
 def finish(value: tf.Tensor, ends: tuple, dtype: tf.DType, function: Callable | None) -> tf.Tensor:
-    """Return an input, clipped to its range, after a function of the caller."""
+    """Return an input, clipped to its range, after a function of the caller.
+
+    Raises:
+        TypeError: the function returns no array.
+    """
     lowest, highest = (limit if end is None else end for end, limit in zip(ends, (dtype.min, dtype.max), strict=True))
     clipped = tf.cast(tf.clip_by_value(value, lowest, highest), dtype)
-    return clipped if function is None else function(clipped)
+    if function is None:
+        return clipped
+    result = function(clipped)
+    if not tf.is_tensor(result) and getattr(result, "dtype", np.dtype(object)).kind not in "fiub":
+        raise TypeError(f"activation_modifiers must return arrays, got {type(result).__name__}.")
+    return result
 
 
 def _noise(ends: tuple, spec: tf.TensorSpec) -> tf.Tensor:

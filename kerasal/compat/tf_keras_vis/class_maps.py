@@ -9,9 +9,9 @@ from scipy.ndimage import zoom
 from kerasal.compat.tf_keras_vis.layer_search import find_penultimate
 from kerasal.compat.tf_keras_vis.visualization import (
     ModelVisualization,
+    check_gradients,
     mean_scores,
     normalize,
-    refuse_unconnected,
 )
 
 import tensorflow as tf
@@ -72,7 +72,7 @@ class ClassMap(ModelVisualization):
                 tape.watch(output)
                 values = mean_scores(functions, self._compiled.outputs_after(path, output, inputs, training))
         gradient = tape.gradient(values, output, unconnected_gradients=unconnected_gradients)
-        refuse_unconnected([gradient], f"layer {path!r}")
+        check_gradients([gradient], f"layer {path!r}")
         maps, gradient = self._full_precision(to_map(output)), self._full_precision(to_map(gradient))
         return inputs, maps, gradient, [self._full_precision(value) for value in values]
 

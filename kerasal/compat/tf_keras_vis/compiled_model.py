@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kerasal import hooks
+from kerasal.compat.tf_keras_vis.layer_search import run_of_output
 from kerasal.compat.tf_keras_vis.model_modifiers import Modification, linear_outputs
 from kerasal.hooks import paths, taps
 from kerasal.hooks.layer_maps import trace_positions
 from kerasal.hooks.map_positions import Positions
 from kerasal.hooks.positions import mixing_operation
-from kerasal.hooks.state import unchanged
+from kerasal.hooks.state import check_rows, unchanged
 from kerasal.hooks.trace import remember
 from kerasal.hooks.view import View
 from kerasal.objectives import top_class
@@ -60,7 +61,8 @@ class CompiledModel:
 
     def _run(self, inputs, training, path, tensor) -> list[tf.Tensor]:
         inputs = list(inputs)
-        specs = [_spec(x, self._declared_rows(number)) for number, x in enumerate(inputs)]
+        check_rows(self.model, len(inputs[0]))
+        specs = [_spec(x, self._declared_rows(number, len(x))) for number, x in enumerate(inputs)]
         if tensor is not None:
             specs.append(_spec(tensor, None))
         replaced = tensor is not None
@@ -73,9 +75,13 @@ class CompiledModel:
                 variable.assign(value)
         return list(results)
 
-    def _declared_rows(self, number: int) -> int | None:
+    def _declared_rows(self, number: int, rows: int) -> int | None:
+        """Return the number of images that the model declares, None for any.
+
+        A Sequential model that was built by a call declares the number of that call, and takes any.
+        """
         declared = getattr(self.model, "inputs", None) or []
-        return declared[number].shape[0] if number < len(declared) else None
+        return rows if number < len(declared) and declared[number].shape[0] == rows else None
 
     def _remember(self, key: tuple, specs: tuple, make: Callable[[], Any]) -> Any:
         shapes = tuple((tuple(spec.shape), spec.dtype.name) for spec in specs)
@@ -92,7 +98,7 @@ class CompiledModel:
             view.run(taps=kinds, output=False, lenient=True, runs=runs)
             operations = graph.get_operations()[before:]
             tracer = trace_positions(view, view.inputs, operations, runs, kinds)
-            tensor = runs[path][-1]
+            tensor = runs[path][run_of_output(self.model, path)]
             positions = tracer.positions(tensor)
             place = operations.index(tensor.op) if tensor.op in operations else -1
             mixing = positions and mixing_operation(tensor, operations[place + 1 :], positions.channel_axis)
@@ -117,7 +123,11 @@ def _compile(model, modification: Modification, specs: tuple, path: str | None, 
     def run(*tensors):
         model: Any = reference()
         *inputs, tensor = tensors if replaced else (*tensors, None)
-        replacements: Any = {path: tensor} if replaced else {}
+        runs: dict[str, list] = {}
+        replacements: Any = {}
+        if replaced:  # one run of a layer that runs several times
+            chosen = run_of_output(model, str(path))
+            replacements[path] = lambda output, number: tensor if number == chosen else output
         layer = modification.layer
         tapped = [name for name in (layer, path) if name is not None]
         outputs = None
@@ -125,15 +135,15 @@ def _compile(model, modification: Modification, specs: tuple, path: str | None, 
         activations, reads_logits = linear_outputs(model, modification)
         with contextlib.ExitStack() as stack:
             stack.enter_context(unchanged(model))
-            layers = stack.enter_context(taps.watch(model, taps=tapped, runs={}, replacements=replacements, rule=rule))
+            stack.enter_context(taps.watch(model, taps=tapped, runs=runs, replacements=replacements, rule=rule))
             for activated in activations:
                 stack.enter_context(taps.replace_attribute(activated, "activation", keras.activations.linear))
             stack.enter_context(_Constants())
             outputs = model(paths.pack(model, inputs), training=training)
             seeds = [tf.convert_to_tensor(variable.value) for variable in _seeds(model)] if training else []
         if path is not None and not replaced:
-            return [layers[path]], seeds
-        results = [layers[layer]] if layer is not None else keras.tree.flatten(outputs)
+            return [runs[path][run_of_output(model, path)]], seeds
+        results = [runs[layer][run_of_output(model, layer)]] if layer is not None else keras.tree.flatten(outputs)
         return [hooks.logits(x) if reads_logits(number) else x for number, x in enumerate(results)], seeds
 
     return tf.function(run, autograph=False).get_concrete_function(*specs)

@@ -4,6 +4,7 @@ from typing import Any
 
 from kerasal.compat.tf_keras_vis.class_maps import ClassMap
 from kerasal.compat.tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+from kerasal.compat.tf_keras_vis.visualization import modify_result
 
 import tensorflow as tf
 
@@ -51,9 +52,9 @@ class Gradcam(ClassMap):
         inputs, maps, gradient, _ = self._weighted(
             score, seed_input, penultimate_layer, seek_penultimate_conv_layer, training, unconnected_gradients
         )
-        gradient = gradient if gradient_modifier is None else gradient_modifier(gradient)
+        gradient = modify_result(gradient_modifier, gradient, "gradient_modifier", broadcast=True)
         cam = tf.reduce_sum(self._weights(gradient) * maps, axis=-1)
-        cam = cam if activation_modifier is None else activation_modifier(cam)
+        cam = modify_result(activation_modifier, cam, "activation_modifier")
         return self._finish(cam, inputs, seed_input, expand_cam, normalize_cam)
 
     def _weights(self, gradient: tf.Tensor) -> tf.Tensor:

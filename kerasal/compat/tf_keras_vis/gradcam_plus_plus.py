@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasal.compat.tf_keras_vis.class_maps import ClassMap
+from kerasal.compat.tf_keras_vis.visualization import modify_result
 
 import tensorflow as tf
 
@@ -40,7 +41,7 @@ class GradcamPlusPlus(ClassMap):
         )
         factor = _exponential(values, normalize_cam)
         factor = tf.reshape(factor, [-1, *[1] * (gradient.shape.rank - 1)])
-        gradient = gradient if gradient_modifier is None else gradient_modifier(gradient)
+        gradient = modify_result(gradient_modifier, gradient, "gradient_modifier", broadcast=True)
         first = factor * gradient
         second, third = first * gradient, first * gradient * gradient
         axes = list(range(1, maps.shape.rank - 1))
@@ -48,10 +49,10 @@ class GradcamPlusPlus(ClassMap):
         shares = second / _replace_zeros(denominator, second)
         total = tf.reduce_sum(shares, axis=axes, keepdims=True)
         shares /= _replace_zeros(total, total)
-        weights = first if activation_modifier is None else activation_modifier(first)
+        weights = modify_result(activation_modifier, first, "activation_modifier", broadcast=True)
         weights = tf.reduce_sum(weights * shares, axis=axes, keepdims=True)
         cam = tf.reduce_sum(weights * maps, axis=-1)
-        cam = cam if activation_modifier is None else activation_modifier(cam)
+        cam = modify_result(activation_modifier, cam, "activation_modifier")
         return self._finish(cam, inputs, seed_input, expand_cam, normalize_cam)
 
 

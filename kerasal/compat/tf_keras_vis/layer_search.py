@@ -39,6 +39,18 @@ def find_penultimate(model: keras.Model, layer: Any, seek: bool) -> str:
     )
 
 
+def run_of_output(model: keras.Model, path: str) -> int:
+    """Return which run of a layer, from 0, makes ``layer.output``, which tf-keras-vis reads: that of its first call.
+
+    It differs from 0 for a layer that is called several times, since Keras runs a model by depth.
+    """
+    layer = paths.find(model, path)[1]
+    by_depth = getattr(getattr(model, "_functional", None) or model, "_nodes_by_depth", None) or {}
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if node.operation is layer]
+    first = next(iter(getattr(layer, "_inbound_nodes", None) or ()), None)
+    return next((number for number, node in enumerate(nodes) if node is first), 0)
+
+
 def _named_layer(model: keras.Model, layer: Any) -> Any:
     """Return the layer object for an index, a name, or a layer."""
     if isinstance(layer, keras.layers.Layer):

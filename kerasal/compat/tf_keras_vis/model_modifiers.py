@@ -21,6 +21,7 @@ from tf_keras_vis.utils.model_modifiers import (
 )
 
 from kerasal.hooks import paths
+from kerasal.maximization.user_calls import refuse_classes
 
 import keras
 
@@ -58,7 +59,12 @@ def apply_modifiers(
 
     Raises:
         ValueError: the model cannot be cloned.
+        TypeError: a modifier is no function, or returns something else than a model.
     """
+    for modifier in modifiers:
+        if not callable(modifier):
+            raise TypeError(f"model_modifier must be a model modifier, a function or a list of them, got {modifier!r}.")
+    refuse_classes("model_modifier", modifiers)
     unknown = [number for number, modifier in enumerate(modifiers) if not is_recognized(modifier)]
     first = unknown[-1] + 1 if unknown else 0
     if first:
@@ -82,6 +88,7 @@ def modify(model: keras.Model, modifiers: Sequence[Callable], clone: bool) -> ke
 
     Raises:
         ValueError: the model cannot be cloned.
+        TypeError: a modifier returns something else than a model.
     """
     if clone:
         try:
@@ -98,6 +105,9 @@ def modify(model: keras.Model, modifiers: Sequence[Callable], clone: bool) -> ke
         model = copy
     for modifier in modifiers:
         changed = modifier(model)
+        if changed is not None and not isinstance(changed, keras.Model):
+            got = f"{type(changed).__name__} from {_name(modifier)}"
+            raise TypeError(f"model_modifier must return a keras.Model or None, got {got}.")
         model = model if changed is None else changed
     return model
 

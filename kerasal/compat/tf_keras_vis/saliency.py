@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from tf_keras_vis.utils import get_num_of_steps_allowed
 
+from kerasal.checks import check_number, is_int
 from kerasal.compat.tf_keras_vis.visualization import (
     ModelVisualization,
+    check_gradients,
     mean_scores,
+    modify_result,
     normalize,
-    refuse_unconnected,
 )
 
 import tensorflow as tf
@@ -47,6 +49,10 @@ class Saliency(ModelVisualization):
         Raises:
             ValueError: a score is no function, their number or the shapes do not fit, or the score has no gradient.
         """
+        if not is_int(smooth_samples):
+            raise ValueError(f"smooth_samples must be an integer, got {smooth_samples!r}.")
+        if smooth_samples > 0:
+            check_number("smooth_noise", smooth_noise, minimum=0)
         functions, inputs = self._scores(score), self._inputs(seed_input)
         options = (functions, gradient_modifier, training, unconnected_gradients)
         with self._compiled.restored_seeds():
@@ -74,8 +80,8 @@ class Saliency(ModelVisualization):
             tape.watch(inputs)
             values = mean_scores(functions, self._compiled.outputs(inputs, training))
         gradients = tape.gradient(values, inputs, unconnected_gradients=unconnected_gradients)
-        refuse_unconnected(gradients, "every input")
-        return [gradient if gradient_modifier is None else gradient_modifier(gradient) for gradient in gradients]
+        check_gradients(gradients, "every input")
+        return [modify_result(gradient_modifier, gradient, "gradient_modifier") for gradient in gradients]
 
 
 def _add_noise(x: tf.Tensor, count: int, noise: float) -> tf.Tensor:

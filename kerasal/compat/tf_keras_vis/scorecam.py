@@ -6,7 +6,11 @@ import numpy as np
 from tf_keras_vis.utils import get_num_of_steps_allowed
 from tf_keras_vis.utils.scores import CategoricalScore
 
+from kerasal.checks import check_int, is_int
 from kerasal.compat.tf_keras_vis.class_maps import ClassMap
+from kerasal.compat.tf_keras_vis.visualization import modify_result
+from kerasal.maximization.eager_calls import call_score
+from kerasal.maximization.user_calls import describe
 
 import keras
 import tensorflow as tf
@@ -53,6 +57,9 @@ class Scorecam(ClassMap):
         Warns:
             MixedPositions: attention follows the last convolution.
         """
+        batch_size = 32 if batch_size is None else check_int("batch_size", batch_size)  # None as in Keras' predict
+        if max_N is not None and not is_int(max_N):
+            raise ValueError(f"max_N must be an integer or None, got {max_N!r}.")
         functions, inputs = self._scores(score), self._inputs(seed_input)
         with self._compiled.restored_seeds():
             _, maps, to_map = self._layer(penultimate_layer, seek_penultimate_conv_layer, inputs, training)
@@ -69,7 +76,7 @@ class Scorecam(ClassMap):
             for function, prediction in zip(functions, predictions, strict=True)
         )
         cam = tf.einsum("n...c,nc->n...", maps, tf.cast(weights, maps.dtype))
-        cam = cam if activation_modifier is None else activation_modifier(cam)
+        cam = modify_result(activation_modifier, cam, "activation_modifier")
         return self._finish(cam, inputs, seed_input, expand_cam, normalize_cam)
 
     def _predict(self, maps: tf.Tensor, inputs: list[tf.Tensor], batch_size: int) -> list[np.ndarray]:
@@ -142,18 +149,25 @@ def _enlargement(size: int, new_size: int) -> np.ndarray:
 
 def _channel_weights(function: Any, probabilities: tf.Tensor, images: int) -> np.ndarray:
     """Return the score of each image when each channel masks it, (N, channels)."""
-    if type(function) is CategoricalScore and len(function.indices) in (1, images):
-        classes = np.broadcast_to(function.indices, images)
+    indices = function.indices if type(function) is CategoricalScore else ()
+    if len(indices) in (1, images) and all(map(is_int, indices)):
+        classes = np.broadcast_to(indices, images)
         if max(classes) < probabilities.shape[-1]:
             return np.stack([probabilities.numpy()[:, image, index] for image, index in enumerate(classes)])
     weights = []
     for probability in probabilities:
-        value = function(probability)
+        value = call_score(function, probability)
         count = value.shape[0] if hasattr(value, "shape") and len(value.shape) else None
         count = len(value) if isinstance(value, (list, tuple)) else count
-        if count != images and not (count is None and images == 1):
-            raise ValueError(
-                f"A score function must return a tensor or list of {images} scores, one per image, got {value!r}."
-            )
-        weights.append(np.reshape(np.asarray(value, np.float32), (images, -1)).mean(axis=1))
+        try:
+            numbers: Any = np.reshape(np.asarray(value, np.float32), (images, -1))
+        except (TypeError, ValueError):
+            numbers = np.zeros(0)
+        if not numbers.size or (count != images and not (count is None and images == 1)):
+            got = describe(value)
+            raise ValueError(f"score must return {images} scores, one per image, got {got}. Index its argument.")
+        numbers = numbers.mean(axis=1)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"score must be finite, got {numbers}. Check its arithmetic.")
+        weights.append(numbers)
     return np.stack(weights, axis=1)

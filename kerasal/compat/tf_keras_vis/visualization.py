@@ -1,7 +1,7 @@
 """What the visualizations share: the model and its modifiers, scores, and seed inputs."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ from tf_keras_vis.utils import is_mixed_precision, listify
 
 from kerasal.compat.tf_keras_vis.compiled_model import CompiledModel
 from kerasal.compat.tf_keras_vis.model_modifiers import apply_modifiers, modify
-from kerasal.hooks.model_inputs import input_specs
+from kerasal.hooks.model_inputs import format_shape, input_specs
+from kerasal.maximization.eager_calls import mean_score
+from kerasal.maximization.user_calls import refuse_classes
 
 import keras
 import tensorflow as tf
@@ -66,15 +68,11 @@ class ModelVisualization(abc.ABC):
             )
         inputs = []
         for number, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
-            tensor = array if tf.is_tensor(array) else tf.constant(array)
+            tensor = to_tensor(array, number)
             if not tensor.dtype.is_floating and tf.as_dtype(declared[number]).is_floating:
                 tensor = tf.cast(tensor, tf.float32)  # bytes of a photo, which masks in 0..1 would cut to 0
             tensor = tensor[None] if tensor.shape.rank == len(shape) else tensor
-            if tensor.shape.rank != len(shape) + 1:
-                raise ValueError(
-                    f"seed_input must have shape (N, {', '.join(map(str, shape))}) for input {number}, got "
-                    f"{tuple(tensor.shape)}."
-                )
+            check_shape(tensor, shape, number, is_declared=bool(getattr(self._modified, "inputs", None)))
             if tensor.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
                 raise ValueError(f"seed_input must be finite, got NaN or infinity in input {number}.")
             inputs.append(tensor)
@@ -111,6 +109,7 @@ class ModelVisualization(abc.ABC):
         for function in functions:
             if not callable(function):
                 raise ValueError(f"score must be a Score or a function, got {function!r}. Pass one per output.")
+        refuse_classes("score", functions)
         if count is None:
             count = 1
             if self._compiled.modification.layer is None:
@@ -134,19 +133,66 @@ class ModelVisualization(abc.ABC):
         return tf.cast(tensor, self._modified.variable_dtype) if low else tensor
 
 
+def to_tensor(array: Any, number: int) -> tf.Tensor:
+    """Return an input as a tensor; ``number`` is its place among the inputs.
+
+    Raises:
+        ValueError: it is not an array of numbers.
+    """
+    try:
+        tensor = array if tf.is_tensor(array) else tf.constant(array)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"seed_input must be an array of numbers for input {number}, got {type(array).__name__} ({error})."
+        ) from error
+    if tensor.dtype == tf.string:
+        raise ValueError(f"seed_input must be an array of numbers for input {number}, got text. Read the image first.")
+    return tensor
+
+
+def check_shape(tensor: tf.Tensor, shape: tuple, number: int, *, is_declared: bool = True) -> None:
+    """Raise a ValueError for an input (N, …) of another shape; undeclared inputs may have any size."""
+    sizes = zip(shape, tensor.shape[1:], strict=False) if is_declared else ()
+    if tensor.shape.rank != len(shape) + 1 or any(size not in (None, other) for size, other in sizes):
+        raise ValueError(
+            f"seed_input must have shape {format_shape(shape)} for input {number}, got {tuple(tensor.shape)}."
+        )
+    if tensor.shape[0] == 0:
+        raise ValueError(f"seed_input must hold at least one image, got {tuple(tensor.shape)} for input {number}.")
+
+
 def mean_scores(functions: Sequence, outputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Return the score of each image for each output: the mean of what the score function returns for it."""
-    values = []
-    for function, output in zip(functions, outputs, strict=True):
-        value: Any = function(output)
-        if isinstance(value, (list, tuple)) and len(value) and tf.is_tensor(value[0]):
-            value = tf.stack(value, axis=0)
-        value = value if tf.is_tensor(value) else tf.constant(value)
-        images = output.shape[0]
-        if value.shape.rank and None not in (images, value.shape[0]) and value.shape[0] != images:
-            raise ValueError(f"score must return {images} scores, one per image, got {tuple(value.shape)}.")
-        values.append(tf.reduce_mean(value, axis=list(range(1, len(value.shape)))))
-    return values
+    return [mean_score(function, output) for function, output in zip(functions, outputs, strict=True)]
+
+
+def modify_result(
+    function: Callable | None, value: Any, argument: str, *, broadcast: bool = False, exact: bool = False
+) -> Any:
+    """Return what a modifier of the caller makes of an array (N, …), or the array itself without one.
+
+    With ``broadcast`` each axis of the result must have the size of the array's, or 1; with ``exact`` the size; else
+    only the first one.
+
+    Raises:
+        TypeError: the modifier is no function, or returns no numbers.
+        ValueError: it returns another number of axes or of images.
+    """
+    if function is None:
+        return value
+    if not callable(function):
+        raise TypeError(f"{argument} must be a function or None, got {function!r}.")
+    result = function(value)
+    wanted = f"{argument} must return an array like the one that it gets, {tuple(value.shape)}"
+    if not tf.is_tensor(result) and getattr(result, "dtype", np.dtype(object)).kind not in "fiu":
+        raise TypeError(f"{wanted}, got {type(result).__name__}. Return the changed array.")
+    pairs = list(zip(result.shape, value.shape, strict=False))
+    fits = len(result.shape) == len(value.shape) and result.shape[0] == value.shape[0]
+    if broadcast or exact:
+        fits = fits and all(size == other or (broadcast and size == 1) for size, other in pairs)
+    if not fits:
+        raise ValueError(f"{wanted}, got {tuple(result.shape)}. Keep its axes.")
+    return result
 
 
 def refuse_unconnected(gradients: Sequence, what: str) -> None:
@@ -156,6 +202,19 @@ def refuse_unconnected(gradients: Sequence, what: str) -> None:
             f"The score must depend on {what}, but it has no gradient. Check the score function, or pass "
             "unconnected_gradients=tf.UnconnectedGradients.ZERO."
         )
+
+
+def check_gradients(gradients: Sequence, what: str) -> None:
+    """Raise an error for gradients that are None, NaN or infinite."""
+    refuse_unconnected(gradients, what)
+    for gradient in gradients:
+        axes = list(range(1, gradient.shape.rank))
+        broken = ~tf.reduce_all(tf.math.is_finite(gradient), axis=axes).numpy()
+        if broken.any():
+            raise ValueError(
+                f"The gradient by {what} must be finite, got NaN or infinity, first in image {int(np.argmax(broken))}. "
+                "Check the score function, or use float32 instead of float16."
+            )
 
 
 def normalize(array: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tf_keras_vis.activation_maximization.callbacks import managed_callbacks
 from tf_keras_vis.utils import get_num_of_steps_allowed, is_mixed_precision, listify
 
 from kerasal.checks import check_int
@@ -13,14 +12,22 @@ from kerasal.compat.tf_keras_vis.activation_maximization.input_modifiers import 
 from kerasal.compat.tf_keras_vis.activation_maximization.regularizers import Norm, TotalVariation2D
 from kerasal.compat.tf_keras_vis.ascent_options import (
     check_names,
+    endings_per_input,
     finish,
     input_ranges,
     per_input,
     regularizers_per_input,
     start_inputs,
 )
-from kerasal.compat.tf_keras_vis.visualization import ModelVisualization, mean_scores, refuse_unconnected
+from kerasal.compat.tf_keras_vis.visualization import (
+    ModelVisualization,
+    check_gradients,
+    mean_scores,
+    modify_result,
+    refuse_unconnected,
+)
 from kerasal.hooks.model_inputs import input_specs
+from kerasal.maximization.peer_objects import managed_callbacks, modified_value
 
 import keras
 import tensorflow as tf
@@ -75,15 +82,18 @@ class ActivationMaximization(ModelVisualization):
             activation_modifiers: a function of the result, or a dictionary of them with the names of the inputs.
 
         Raises:
-            ValueError: a score is no function, their number, an input's name or a shape does not fit, or the score has
-                no gradient; or an optimizer is used a second time on a model with mixed precision.
-            TypeError: the ends of a range have different types, or a modifier or regularizer is no function.
+            ValueError: a score is no function, their number, an input's name or a shape does not fit, the score has no
+                gradient or is NaN, or an optimizer is used a second time.
+            TypeError: the ends of a range have different types; a modifier, regularizer or callback is none, or returns
+                something else; or the optimizer is none of Keras.
         """
         arguments = {name: value for name, value in locals().items() if name != "self" and not name.startswith("_")}
         names, specs = self._input_names(), self._specs()
         mixed = is_mixed_precision(self._modified)
         check_int("steps", steps)
         optimizer = keras.optimizers.RMSprop(learning_rate=1.0, rho=0.999) if optimizer is None else optimizer
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise TypeError(f"optimizer must be a Keras optimizer or None, got {optimizer!r}.")
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer = optimizer.inner_optimizer  # gradients are scaled here
         functions = self._scores(score)
@@ -91,7 +101,7 @@ class ActivationMaximization(ModelVisualization):
         values: list[Any] = start_inputs(self._listed(seed_input), ranges, specs)
         modifiers = per_input(input_modifiers, names, "input_modifiers")
         penalties = regularizers_per_input(regularizers, names)
-        endings = check_names(activation_modifiers, names)
+        endings = endings_per_input(activation_modifiers, names)
 
         def results(values: list) -> list:
             parts = zip(values, ranges, specs, names, strict=True)
@@ -102,15 +112,17 @@ class ActivationMaximization(ModelVisualization):
             for step in range(get_num_of_steps_allowed(steps)):
                 for number, name in enumerate(names):
                     for modifier in modifiers[name]:
-                        values[number] = modifier(values[number])
+                        values[number] = modified_value(modifier, values[number], "input_modifiers")
                 values = [tf.cast(value, spec.dtype) for value, spec in zip(values, specs, strict=True)]
                 ascent = _ascend(self._compiled, values, functions, penalties, training, mixed, unconnected_gradients)
                 gradients = ascent.gradients
-                if gradient_modifier is not None:
-                    gradients = [gradient_modifier(gradient) for gradient in gradients]
+                gradients = [
+                    modify_result(gradient_modifier, gradient, "gradient_modifier", exact=True)
+                    for gradient in gradients
+                ]
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
-                optimizer.apply_gradients(zip(gradients, variables, strict=True))
+                _apply(optimizer, gradients, variables)
                 values = [tf.convert_to_tensor(variable) for variable in variables]
                 for callback in active:
                     callback(
@@ -161,6 +173,23 @@ def _ascend(compiled, values, functions, penalties, training, mixed: bool, uncon
         gradients = tape.gradient(scaled, values, unconnected_gradients=unconnected)
         refuse_unconnected(gradients, "every input")
         if scale == 1 or all(np.isfinite(gradient).all() for gradient in gradients):
+            check_gradients(gradients, "every input")
             gradients = [gradient / scale for gradient in gradients] if mixed else gradients
             return _Ascent(gradients, scores, outputs, regularizations, losses)
         scale /= 2
+
+
+def _apply(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list) -> None:
+    """Take a step.
+
+    Raises:
+        ValueError: the optimizer has been used for other variables.
+    """
+    try:
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    except (ValueError, KeyError) as error:
+        if "variable" not in str(error):
+            raise
+        raise ValueError(
+            f"optimizer must be a new one in each call, got {type(optimizer).__name__} that was used. Make it anew."
+        ) from error

@@ -89,7 +89,7 @@ class Points:
             raise ValueError("coordinates must be finite, got NaN or infinite values")
         limit = np.array(shape[::-1])
         is_outside = ((xy < -_SLACK) | (xy >= limit + _SLACK)).any(axis=1)
-        details = {"subject": self.subject, "order": self.order, "duration_ms": self.duration_ms}
+        details: dict[str, Any] = {"subject": self.subject, "order": self.order, "duration_ms": self.duration_ms}
         if is_outside.any():
             if outside == "error":
                 x, y = xy[is_outside][0]

@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from kerasal.cli import completion, gaze_options, options
+from kerasal.cli.gaze_adapt import adapt
 from kerasal.cli.gaze_score import describe, diagnose, dump, evaluate, import_vxm
 from kerasal.cli.gaze_share import share
 from kerasal.cli.gaze_train import train
@@ -103,5 +104,5 @@ def filters(model: gaze_options.Model, settings: dict, output: options.Picture =
 HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
-for command in (describe, train, predict, share, evaluate, report, panel, filters, diagnose, dump, import_vxm):
+for command in (describe, train, adapt, predict, share, evaluate, report, panel, filters, diagnose, dump, import_vxm):
     app.command(panel="Training" if command is train else "Settings")(command)

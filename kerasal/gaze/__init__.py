@@ -10,6 +10,7 @@
   around in 8 bits.
 * ``load_vxm`` loads a model in the format of FastGaze, and ``write_predictions`` writes the ``preds.pkl`` of the
   coursework.
+* ``adapt`` fits eight numbers of a model to other data, if that gains on images left out.
 * ``attention_share`` returns which share of the attention the boxes in a photo get.
 * ``panel``, ``filters``, ``overlay`` and ``wrap_panel`` draw figures.
 
@@ -20,6 +21,7 @@ the pixels on which the score of a classifier depends, see ``kerasal.attribution
 from kerasal import _keras as _keras
 from kerasal import names as _names
 from kerasal.gaze.attention_shares import AttentionShare, attention_share
+from kerasal.gaze.density_adaptation import Adaptation, NoGain, adapt
 from kerasal.gaze.folder_prediction import FolderPrediction, predict_folder
 from kerasal.gaze.gaze_diagnosis import Diagnosis, diagnose
 from kerasal.gaze.gaze_evaluation import evaluate
@@ -31,13 +33,16 @@ from kerasal.gaze.raw_predictions import write_predictions
 from kerasal.gaze.vxm import load_vxm
 
 __all__ = [
+    "Adaptation",
     "AttentionShare",
     "Ceiling",
     "Diagnosis",
     "FolderPrediction",
     "GazePrediction",
     "NoCeiling",
+    "NoGain",
     "Predictor",
+    "adapt",
     "attention_share",
     "ceiling",
     "diagnose",

@@ -134,6 +134,15 @@ def test_share(run, folder, tmp_path):
     assert "must have boxes of photo1.png, got none" in str(found.exception)
 
 
+def test_adapt_refuses_few_images_and_other_maps(run, folder, tmp_path):
+    output = tmp_path / "adapted.keras"
+    result = invoke("adapt", run[0], "--data", folder, "-o", output)
+    assert "must be a model of log-densities" in str(result.exception)
+    result = invoke("adapt", "gaze", "--weights", "kerasal", "--data", folder, "-o", output)
+    assert "at least 10 images to adapt to, got 8" in str(result.exception)
+    assert not output.exists()
+
+
 def test_panel_filters_diagnose_describe(run, folder, tmp_path):
     for arguments, file in (
         (("panel", run[0], "--data", folder), "panel.png"),

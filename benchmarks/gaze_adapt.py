@@ -2,8 +2,9 @@
 
     python benchmarks/gaze_adapt.py DATA/osie DATA/crowd DATA/salicon10 [--fastgaze DATA/models/fastgaze.vxm]
 
-``kerasal.gaze.adapt`` fits the numbers to 50 training images of one data set (all ten of SALICON's sample, whose points
-are raw mouse samples), and the adapted model is measured on the test images of each. Rows: the model and the data that
+``kerasal.gaze.adapt`` fits the numbers to 50 test images of one data set (all ten of SALICON's sample, whose points are
+raw mouse samples), and the adapted model is measured on the other test images of each. With ``--part train``, the 50
+are training images, which ``gaze`` has seen. Rows: the model and the data that
 it was adapted to. Columns: its information gain over the center in bits per fixation on the test images of a data set,
 and the paired difference from the model that was not adapted, each the mean over images with its 95 % bootstrap
 interval. The column ``left out`` is the cross-validated gain on the images that it was adapted to; where its interval
@@ -32,18 +33,19 @@ from kerasal.gaze.density_adaptation import FEWEST, PARAMETERS, adapt_log_densit
 from kerasal.metrics import center_map
 
 
-def open_sets(folders, images, tests):
+def open_sets(folders, images, tests, part):
     """Return {name: (data to adapt to, data to test on)}; a set without splits is both."""
-    sets = {}
+    sets, random = {}, np.random.default_rng(0)
     for folder in folders:
         data = open_gaze(folder)
         try:
-            train, test = open_gaze(folder, "train"), open_gaze(folder, "test")
+            train, test = open_gaze(folder, part), open_gaze(folder, "test")
         except ValueError:
             sets[folder.name] = data, data
             continue
-        chosen = np.sort(np.random.default_rng(0).permutation(len(train))[:images])
-        sets[folder.name] = train.subset(chosen), test.subset(range(tests)) if tests else test
+        chosen = [train.names[index] for index in np.sort(random.permutation(len(train))[:images])]
+        others = [name for name in test.names if name not in chosen]
+        sets[folder.name] = train.subset(chosen), test.subset(others[:tests])
     return sets
 
 
@@ -92,8 +94,9 @@ def main(words=None) -> None:
     parser.add_argument("--fastgaze", type=pathlib.Path, help="fastgaze.vxm")
     parser.add_argument("--images", type=int, default=50, help=f"images to adapt to, at least {FEWEST}")
     parser.add_argument("--tests", type=int, help="use only this number of test images")
+    parser.add_argument("--part", choices=("test", "train"), default="test", help="part with the images to adapt to")
     options = parser.parse_args(words)
-    sets = open_sets(options.data, options.images, options.tests)
+    sets = open_sets(options.data, options.images, options.tests, options.part)
     measure("gaze", gaze.Predictor.from_image_model(open_model("gaze")), sets)
     if options.fastgaze:
         measure("FastGaze", gaze.Predictor(gaze.load_vxm(options.fastgaze), "caffe", size=(288, 384)), sets)

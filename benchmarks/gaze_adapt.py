@@ -4,12 +4,12 @@
 
 ``kerasal.gaze.adapt`` fits the numbers to 50 test images of one data set (all ten of SALICON's sample, whose points are
 raw mouse samples), and the adapted model is measured on the other test images of each. With ``--part train``, the 50
-are training images, which ``gaze`` has seen. Rows: the model and the data that
-it was adapted to. Columns: its information gain over the center in bits per fixation on the test images of a data set,
-and the paired difference from the model that was not adapted, each the mean over images with its 95 % bootstrap
-interval. The column ``left out`` is the cross-validated gain on the images that it was adapted to; where its interval
-is not above 0, ``kerasal gaze adapt`` refuses. On SALICON's sample, its own row shows the cross-validated gain in place
-of that of the fit. All densities are those on the cells of the model's map.
+are training images, which ``gaze`` has seen. Rows: the model and the data that it was adapted to. Columns: its
+information gain over the center in bits per fixation on the test images of a data set, and the paired difference from
+the model that was not adapted, each the mean over images with its 95 % bootstrap interval. The column ``left out`` is
+the cross-validated gain on the images that it was adapted to; where its interval is not above 0, ``kerasal gaze adapt``
+refuses. On SALICON's sample, its own row shows the cross-validated gain in place of that of the fit. All densities are
+those on the cells of the model's map, at most about 64 on the longer side.
 
 ``gaze`` was trained on the training images of OSIE and crowd, so that only SALICON is new to it. FastGaze learned
 from a model that was trained on SALICON and MIT1003 (Theis et al. 2018), so that OSIE and crowd are new to it; its
@@ -29,7 +29,7 @@ from markdown_tables import interval, print_lines, print_table
 
 from kerasal import gaze, open_model
 from kerasal.datasets import open_gaze
-from kerasal.gaze.density_adaptation import FEWEST, PARAMETERS, adapt_log_density, fit_parameters, read_maps
+from kerasal.gaze.gaze_adaptation import FEWEST, PARAMETERS, adapt_log_density, fit_parameters, read_maps
 from kerasal.metrics import center_map
 
 

@@ -21,8 +21,8 @@ the pixels on which the score of a classifier depends, see ``kerasal.attribution
 from kerasal import _keras as _keras
 from kerasal import names as _names
 from kerasal.gaze.attention_shares import AttentionShare, attention_share
-from kerasal.gaze.density_adaptation import Adaptation, NoGain, adapt
 from kerasal.gaze.folder_prediction import FolderPrediction, predict_folder
+from kerasal.gaze.gaze_adaptation import Adaptation, NoGain, adapt
 from kerasal.gaze.gaze_diagnosis import Diagnosis, diagnose
 from kerasal.gaze.gaze_evaluation import evaluate
 from kerasal.gaze.gaze_pictures import filters, overlay, panel, wrap_panel

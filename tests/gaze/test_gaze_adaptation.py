@@ -5,12 +5,12 @@ import pytest
 
 from kerasal import gaze, open_model
 from kerasal.datasets.gaze_dataset import GazeDataset
-from kerasal.gaze import density_adaptation
+from kerasal.gaze import gaze_adaptation
 from kerasal.layers import LogDensity
 
 import keras
 
-START = density_adaptation._START
+START = gaze_adaptation._START
 VALUES = np.array([1.4, 0.7, 0.8, 0.1, -0.2, 0.2, 0.3, 0.05])
 
 
@@ -54,10 +54,10 @@ def test_the_gain_holds_on_other_images(predictor, adaptation):
     parameters = adaptation.parameters
     assert parameters["amount"] > 0.5 and parameters["center_x"] < -0.15 and parameters["center_y"] < -0.1
     fresh = make_data(seed=1)
-    maps, truths, _, _ = density_adaptation.read_maps(predictor, fresh)
-    values = np.array([parameters[name] for name in density_adaptation.PARAMETERS])
+    maps, truths, _, _ = gaze_adaptation.read_maps(predictor, fresh)
+    values = np.array([parameters[name] for name in gaze_adaptation.PARAMETERS])
     gains = [
-        (truth * (density_adaptation.adapt_log_density(values_, values) - values_)).sum() / np.log(2)
+        (truth * (gaze_adaptation.adapt_log_density(values_, values) - values_)).sum() / np.log(2)
         for values_, truth in zip(maps, truths, strict=True)
     ]
     assert np.mean(gains) == pytest.approx(adaptation.gain["gain"], rel=0.25)
@@ -67,13 +67,13 @@ def test_the_gain_holds_on_other_images(predictor, adaptation):
 def test_the_model_file_predicts_what_was_fitted(convention, tmp_path):
     predictor = gaze.Predictor(density_model(), convention)
     photo = make_data(1).image(0)
-    parameters = dict(zip(density_adaptation.PARAMETERS, VALUES, strict=True))
-    density_adaptation.build_model(predictor, parameters).save(tmp_path / "adapted.keras")
+    parameters = dict(zip(gaze_adaptation.PARAMETERS, VALUES, strict=True))
+    gaze_adaptation.build_model(predictor, parameters).save(tmp_path / "adapted.keras")
     opened = open_model(tmp_path / "adapted.keras")
     adapted = gaze.Predictor.from_image_model(opened) if opened.preprocessing else None
     assert adapted is not None and adapted.gives_log_density
     raw = next(predictor.raw([photo])).astype(np.float64)
-    wanted = np.exp(density_adaptation.adapt_log_density(np.log(np.maximum(raw / raw.sum(), 1e-37)), VALUES))
+    wanted = np.exp(gaze_adaptation.adapt_log_density(np.log(np.maximum(raw / raw.sum(), 1e-37)), VALUES))
     found = next(adapted.raw([photo]))
     np.testing.assert_allclose(found, wanted / wanted.max(), rtol=1e-3, atol=1e-5)
 
@@ -82,7 +82,7 @@ def test_any_size_stays_any_size():
     inputs = keras.Input((None, None, 3))
     maps = keras.ops.squeeze(keras.layers.Conv2D(1, 8, 8)(inputs), -1)
     predictor = gaze.Predictor(keras.Model(inputs, LogDensity()(maps)), "unit")
-    model = density_adaptation.build_model(predictor, dict(zip(density_adaptation.PARAMETERS, VALUES, strict=True)))
+    model = gaze_adaptation.build_model(predictor, dict(zip(gaze_adaptation.PARAMETERS, VALUES, strict=True)))
     assert model.input_shape == (None, None, None, 3)
     for shape in ((32, 48), (56, 24)):
         outputs = np.asarray(model(np.zeros((2, *shape, 3), np.float32)))
@@ -91,8 +91,8 @@ def test_any_size_stays_any_size():
 
 
 def test_the_maps_of_a_large_model_are_shrunk_for_the_fit(predictor, adaptation, monkeypatch):
-    monkeypatch.setattr(density_adaptation, "_MOST_CELLS", 8)
-    maps, truths, _, factor = density_adaptation.read_maps(predictor, make_data(2))
+    monkeypatch.setattr(gaze_adaptation, "_MOST_CELLS", 8)
+    maps, truths, _, factor = gaze_adaptation.read_maps(predictor, make_data(2))
     assert factor == 2 and maps[0].shape == truths[0].shape == (6, 8)
     assert np.exp(maps[0]).sum() == pytest.approx(1) and truths[0].sum() == pytest.approx(1)
     found = gaze.adapt(predictor, make_data())
@@ -103,7 +103,7 @@ def test_the_maps_of_a_large_model_are_shrunk_for_the_fit(predictor, adaptation,
 def test_without_a_gain_nothing_is_adapted(predictor):
     """A model that is right already: its own densities are the data."""
     data = make_data(12)
-    maps = density_adaptation.read_maps(predictor, data)[0]
+    maps = gaze_adaptation.read_maps(predictor, data)[0]
     adapted = [np.exp(values) for values in maps]
     data = GazeDataset([data.image(i) for i in range(12)], densities=adapted)
     with pytest.raises(gaze.NoGain, match=r"got [+-]\d\.\d+ \[.*bits per fixation on 12 images") as error:

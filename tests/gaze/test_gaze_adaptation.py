@@ -123,3 +123,24 @@ def test_errors(predictor, seeing):
         gaze.adapt(predictor, make_data(9))
     with pytest.raises(ValueError, match="must be a model of log-densities"):
         gaze.adapt(gaze.Predictor(seeing), make_data(10))
+
+
+def test_the_gain_is_that_of_images_left_out(predictor, monkeypatch):
+    """Every fold is fitted without its images, and the result with all of them."""
+    data, fitted = make_data(11), []
+    own = {values.tobytes(): i for i, values in enumerate(gaze_adaptation.read_maps(predictor, data)[0])}
+
+    def fit(maps, truths):
+        fitted.append({own[values.tobytes()] for values in maps})
+        return VALUES if len(maps) == 11 else np.array([1, 0.3, len(fitted), -0.3, -0.3, 0.2, 0.2, 0.01])
+
+    monkeypatch.setattr(gaze_adaptation, "fit_parameters", fit)
+    gains = gaze.adapt(predictor, data).table["gain"].to_numpy()
+    assert [len(part) for part in fitted] == [8, 9, 9, 9, 9, 11]
+    assert sorted(i for part in fitted[:5] for i in {*range(11)} - part) == list(range(11))
+    maps, truths, *_ = gaze_adaptation.read_maps(predictor, data)
+    for number, part in enumerate(fitted[:5], 1):
+        for i in {*range(11)} - part:
+            values = np.array([1, 0.3, number, -0.3, -0.3, 0.2, 0.2, 0.01])
+            change = gaze_adaptation.adapt_log_density(maps[i], values) - maps[i]
+            assert gains[i] == pytest.approx((truths[i] * change).sum() / np.log(2))

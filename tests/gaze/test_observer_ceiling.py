@@ -119,3 +119,10 @@ def test_the_share_is_of_the_images_with_both():
     assert "75% [50%, 100%]" in observer_ceiling.describe_explained(explained)
     nothing = observer_ceiling.explained_share(gains, -ceilings)
     assert np.isnan(nothing["share"]) and "undefined" in observer_ceiling.describe_explained(nothing)
+
+
+def test_the_mixture_of_an_image_is_chosen_on_the_others():
+    likelihoods = np.zeros((3, len(MIXTURES)))
+    likelihoods[0, 7], likelihoods[1:, 3] = 9, 1
+    assert observer_ceiling._choose_mixtures(likelihoods) == [MIXTURES[3], MIXTURES[7], MIXTURES[7]]
+    assert observer_ceiling._choose_mixtures(likelihoods[:1]) == [MIXTURES[7]]

@@ -5,8 +5,10 @@
 
 Only the test splits are used. The scores are those of ``kerasal.gaze.evaluate``, that is, those that ``kerasal gaze
 evaluate`` prints; behind each mean is half the width of its 95 % interval. IG is the information gain over the center
-Gaussian in bits per fixation. "Without" switches off a layer of the trained model. The line below each table gives the
-mean correlation of the maps with a centered Gaussian.
+Gaussian in bits per fixation by the MIT definition; gain is that of the densities themselves, at every fixation, and
+explained the gain of a model as a share of that of the other observers, the ceiling of ``kerasal.gaze.ceiling``. Its CC
+is the highest that a map can be expected to reach. "Without" switches off a layer of the trained model. The line below
+each table gives the mean correlation of the maps with a centered Gaussian.
 """
 
 import argparse
@@ -28,10 +30,19 @@ import kerasal
 from kerasal import gaze, metrics
 from kerasal.datasets import open_gaze
 from kerasal.layers import center_bias_switched_off
+from kerasal.metrics.summary import summarize_ratio
 
 import keras
 
-COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC", "information_gain": "IG, bits"}
+COLUMNS = {
+    "nss": "NSS",
+    "cc": "CC",
+    "auc_judd": "AUC",
+    "auc_shuffled": "sAUC",
+    "information_gain": "IG, bits",
+    "density_gain": "gain, bits",
+}
+EXPLAINED = "explained, %"
 
 
 @contextlib.contextmanager
@@ -47,16 +58,23 @@ def blur_switched_off(model):
 
 
 def scores(predictor, test):
-    """Return {row: {column: (mean, half the width of its interval)}} of a model and the baselines, and its centrality.
+    """Return {row: {column: (mean, half its interval)}} of a model, the baselines and the ceiling, and its centrality.
 
     The centrality is the mean correlation of the maps with a centered Gaussian.
     """
-    summary = metrics.summarize(gaze.evaluate(predictor, test).drop(columns="error").astype(float))
+    table = gaze.evaluate(predictor, test).drop(columns="error").astype(float)
+    summary = metrics.summarize(table)
     halves = (summary["high"] - summary["low"]) / 2
     rows = {
-        name: {column: (summary.loc[prefix + key, "mean"], halves[prefix + key]) for key, column in COLUMNS.items()}
-        for name, prefix in (("model", ""), ("center", "center_"), ("mean map", "mean_"))
+        name: {
+            column: (summary.loc[prefix + key, "mean"], halves[prefix + key])
+            for key, column in COLUMNS.items()
+            if prefix + key in summary.index
+        }
+        for name, prefix in (("model", ""), ("center", "center_"), ("mean map", "mean_"), ("ceiling", "ceiling_"))
     }
+    share, low, high = summarize_ratio(table["density_gain"], table["ceiling_density_gain"])
+    rows["model"][EXPLAINED] = 100 * share, 50 * (high - low)
     maps = [prediction.map for prediction in gaze.predict_many((test.image(name) for name in test.names), predictor)]
     vertical, horizontal = (np.linspace(-1, 1, side) for side in maps[0].shape)
     center = np.exp(-2 * (vertical[:, None] ** 2 + horizontal**2))
@@ -91,17 +109,24 @@ def main():
         if options.fastgaze:
             fastgaze = gaze.Predictor(kerasal.load_model(options.fastgaze), "caffe", size=(width * 3 // 4, width))
             rows[f"FastGaze, {width} pixels wide"] = scores(fastgaze, test)[0]["model"]
-        rows |= {"center": values["center"], "mean map": values["mean map"]}
+        rows |= {name: values[name] for name in ("center", "mean map")}
+        rows["other observers: the ceiling"] = values["ceiling"]
         print_table(folder.name, rows, len(test))
         print(f"mean correlation of the model's maps with a centered Gaussian: {centrality:.2f}")
     print_speed(gaze.Predictor(model, convention), test)
 
 
 def print_table(name, rows, images):
-    table = Table("", *COLUMNS.values(), title=f"{name}, {images} test images")
+    columns = [*COLUMNS.values(), EXPLAINED]
+    table = Table("", *columns, title=f"{name}, {images} test images")
     for row, values in rows.items():
-        table.add_row(row, *("{:.3f} ± {:.3f}".format(*values[column]) for column in COLUMNS.values()))
-    Console(width=120).print(table)
+        digits = {column: 1 if column == EXPLAINED else 3 for column in columns}
+        cells = [
+            "{:.{digits}f} ± {:.{digits}f}".format(*values[column], digits=digits[column]) if column in values else "–"
+            for column in columns
+        ]
+        table.add_row(row, *cells)
+    Console(width=140).print(table)
 
 
 def print_speed(predictor, test):

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from kerasal.layers import (
+    DensityAdaptation,
     GaussianBlur,
     GroupedConv2D,
     LocalResponseNormalization,
@@ -181,3 +182,21 @@ def test_random_zeroing_zeroes_one_rectangle_in_training_alone():
 def test_random_zeroing_refuses_what_is_no_share(share, probability, message):
     with pytest.raises(ValueError, match=message):
         RandomZeroing(share, probability)
+
+
+def test_density_adaptation_is_its_formula():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2, 5, 7))
+    logs = logits - np.log(np.exp(logits).sum(axis=(1, 2), keepdims=True))
+    np.testing.assert_allclose(DensityAdaptation()(logs.astype(np.float32)), logs, rtol=1e-5)
+    layer = DensityAdaptation(1.5, 0.8, (0.1, -0.2), (0.2, 0.3), 0.04)
+    y, x = np.meshgrid((np.arange(5) + 0.5) / 5 - 0.5, (np.arange(7) + 0.5) / 7 - 0.5, indexing="ij")
+    powers = np.exp(1.5 * logs + 0.8 * np.exp(-(((y - 0.1) / 0.2) ** 2 + ((x + 0.2) / 0.3) ** 2) / 2))
+    wanted = 0.96 * powers / powers.sum(axis=(1, 2), keepdims=True) + 0.04 / 35
+    np.testing.assert_allclose(np.exp(layer(logs.astype(np.float32))), wanted, rtol=1e-4)
+    again = DensityAdaptation.from_config(layer.get_config())
+    np.testing.assert_array_equal(again(logs), layer(logs))
+    with pytest.raises(ValueError, match="scale must be a finite number above 0, got 0"):
+        DensityAdaptation(scale=0)
+    with pytest.raises(ValueError, match="floor must be"):
+        DensityAdaptation(floor=1.0)

@@ -6,8 +6,10 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from kerasal.cli import completion, gaze_options, options
+from kerasal.cli.gaze_adapt import adapt
 from kerasal.cli.gaze_page import page
 from kerasal.cli.gaze_score import describe, diagnose, dump, evaluate, import_vxm
+from kerasal.cli.gaze_share import share
 from kerasal.cli.gaze_train import train
 from kerasal.cli.json_output import record, with_json
 from kerasal.cli.outputs import App
@@ -103,5 +105,6 @@ def filters(model: gaze_options.Model, settings: dict, output: options.Picture =
 HELP = "Train, apply and score models that predict where people look."
 
 app = App(no_args_is_help=True)
-for command in (describe, train, predict, page, evaluate, report, panel, filters, diagnose, dump, import_vxm):
+_COMMANDS = (describe, train, adapt, predict, page, share, evaluate, report, panel, filters, diagnose, dump, import_vxm)
+for command in _COMMANDS:
     app.command(panel="Training" if command is train else "Settings")(command)

@@ -41,7 +41,7 @@ def evaluate(
     ] = False,
     seed: Annotated[int, Option(help="Seed of the choice of other images for the shuffled AUC.")] = 0,
 ) -> None:
-    """Score a model on images with fixations, with the center and the mean map as baselines.
+    """Score a model on images with fixations, beside the center, the mean map, and the other observers as the ceiling.
 
     Unreadable images are listed and counted, the others are scored, and the exit code is 1.
     """
@@ -49,6 +49,7 @@ def evaluate(
     gaze_set = gaze_options.open_data(data, split, missing="skip")
     _, predictor = gaze_options.open_gaze_model(model, **settings)
     from kerasal import gaze
+    from kerasal.gaze.observer_ceiling import describe_explained
     from kerasal.metrics import ScoreReport
 
     table = gaze.evaluate(
@@ -63,8 +64,11 @@ def evaluate(
     )
     facts = {"net": model, "data": [str(path) for path in data]}
     facts |= {key: table.attrs[key] for key in ("seed", "postprocess")}
-    report = ScoreReport(table, settings=facts)
+    explained, reason = table.attrs["explained"], table.attrs["ceiling"]
+    findings = [describe_explained(explained)] if explained else []
+    report = ScoreReport(table, settings=facts, notes=[reason] if reason else [], findings=findings)
     report.write(output)
+    record(explained=explained)
     show_scores(report, output)
 
 

@@ -123,14 +123,17 @@ def show_scores(report, output: Path) -> None:
         caption = "mean ± standard error [95 % bootstrap interval over images]"
         shown = Table(title=count_noun(report.scored, "image"), caption=caption)
         shown.add_column("metric", no_wrap=True)
-        for column in ("maps", *report.baselines):
+        for column in ("maps", *report.references):
             shown.add_column(column, justify="right")
         for name in report.rows:
-            maps, *baselines = (report.summary.loc[column] for column in report.columns(name))
-            shown.add_row(name, _cell(maps), *(f"{row['mean']:.4f}" for row in baselines))
+            means = [f"{reference}_{name}" for reference in report.references]
+            means = [f"{report.summary.loc[key, 'mean']:.4f}" if key in report.columns(name) else "–" for key in means]
+            shown.add_row(name, _cell(report.summary.loc[name]), *means)
         console.print(shown)
         texts = [f"{name}: {report.definitions[name]}" for name in report.rows]
         texts += [f"{baseline}: {BASELINES[baseline]}" for baseline in report.baselines]
+        texts += [f"{name}: {report.definitions[name]}" for name in report.definitions if name.startswith("ceiling_")]
+        texts += report.findings
         for text in texts:
             console.print(text, markup=False, highlight=False)
     names = [output, output.with_suffix(".json").name, output.with_suffix(".png").name]

@@ -102,19 +102,26 @@ class GazeDataset:
         """Return an image as uint8 RGB (H, W, 3)."""
         return (stimulus := self.stimulus(index)).read_with_name(stimulus.pixels)
 
-    @renamed_arguments(which="index")
-    def fixations(self, index: int | str) -> np.ndarray | None:
-        """Return the fixations on an image as float32 (x, y) of shape (n, 2), or ``None`` if it has only a density.
+    def points(self, index: int | str) -> Points | None:
+        """Return the fixations with observers, order and durations as ``Points``, or ``None`` if there are none.
 
         Raises:
             ValueError: the fixations cannot be read or are outside the image.
         """
-        return points.xy if (points := self._read_points(index)) else None
+        stimulus = self.stimulus(index)
+        if (read := stimulus.fixations) is None:
+            return None
+        return stimulus.read_with_name(lambda: read().scale_to(stimulus.shape(), self.outside))
+
+    @renamed_arguments(which="index")
+    def fixations(self, index: int | str) -> np.ndarray | None:
+        """Return the fixations as float32 (x, y) of shape (n, 2), or ``None`` for only a density; see ``points``."""
+        return points.xy if (points := self.points(index)) else None
 
     @renamed_arguments(which="index")
     def subjects(self, index: int | str) -> np.ndarray | None:
         """Return the number of the observer of each fixation, int (n,), or ``None`` if unknown."""
-        return points.subject if (points := self._read_points(index)) else None
+        return points.subject if (points := self.points(index)) else None
 
     @renamed_arguments(which="index")
     def fixation_map(self, index: int | str, size: Shape | None = None, *, binary: bool = False) -> FixationMap:
@@ -128,7 +135,7 @@ class GazeDataset:
         Raises:
             ValueError: the image has no fixations.
         """
-        stimulus, points = self.stimulus(index), self._read_points(index)
+        stimulus, points = self.stimulus(index), self.points(index)
         if points is None or not len(points.xy):
             remedy = "Leave it out with without_empty()." if points else "NSS and the AUCs need fixations."
             raise ValueError(
@@ -218,7 +225,7 @@ class GazeDataset:
             try:
                 if stimulus.density is not None:
                     scale_density(stimulus.density())
-                elif (points := self._read_points(stimulus.name)) is not None and not len(points.xy):
+                elif (points := self.points(stimulus.name)) is not None and not len(points.xy):
                     reasons[stimulus.name] = "there are no fixations"
             except (ValueError, OSError) as error:
                 reasons[stimulus.name] = str(error).splitlines()[0]
@@ -236,12 +243,6 @@ class GazeDataset:
     def to_tf_data(self, size: Shape, map_size: Shape, **options: Any) -> Any:
         """Return a ``tf.data.Dataset`` of batches (images, maps); see ``gaze_batches.to_tf_data`` for the options."""
         return to_tf_data(self, size, map_size, **options)
-
-    def _read_points(self, index: int | str) -> Points | None:
-        stimulus = self.stimulus(index)
-        if (read := stimulus.fixations) is None:
-            return None
-        return stimulus.read_with_name(lambda: read().scale_to(stimulus.shape(), self.outside))
 
     of = RenamedAttribute("from_stimuli")
     joined = RenamedAttribute("concatenate")

@@ -21,9 +21,10 @@ from kerasal.checks import check_choice
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.datasets.gaze_npz import read_npz
 from kerasal.datasets.gaze_types import Points, Stimulus
-from kerasal.fixations.fixation_files import list_fixations
+from kerasal.fixations.fixation_files import list_recordings
 from kerasal.fixations.map_files import list_maps, read_map
-from kerasal.fixations.matlab_files import list_fixations_and_size
+from kerasal.fixations.matlab_files import list_recordings_and_size
+from kerasal.fixations.recordings import Recording
 from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
@@ -218,7 +219,7 @@ def _find_fixations(folder: pathlib.Path, split: str | None) -> tuple[dict[str, 
     if path is None:
         return None, False
     readers, frame = (
-        list_fixations_and_size(path, split) if path.suffix == ".mat" else (list_fixations(path, split), None)
+        list_recordings_and_size(path, split) if path.suffix == ".mat" else (list_recordings(path, split), None)
     )
     return {name: functools.partial(_read_points, read, frame) for name, read in readers.items()}, path.is_file()
 
@@ -230,9 +231,16 @@ def _select_split(path: pathlib.Path | None, split: str | None) -> pathlib.Path 
     return path / split if (path / split).is_dir() else None
 
 
-def _read_points(read: Callable, frame: tuple[int, int] | None) -> Points:
-    points = Points.from_array(np.asarray(read()))
-    return dataclasses.replace(points, frame=frame) if frame else points
+def _read_points(read: Callable[[], Recording], frame: tuple[int, int] | None) -> Points:
+    recording = read()
+    points = Points.from_array(np.asarray(recording.points))
+    return dataclasses.replace(
+        points,
+        frame=frame or points.frame,
+        subject=recording.subject,
+        order=recording.order,
+        duration_ms=recording.duration_ms,
+    )
 
 
 def _find_densities(folder: pathlib.Path, split: str | None) -> dict[str, pathlib.Path] | None:

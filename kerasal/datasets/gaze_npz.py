@@ -1,9 +1,9 @@
 """Read the fixations on many images from a compact ``fixations.npz`` with one row per fixation.
 
 Its arrays are ``names`` (file names of the images), ``img`` (index of the image in ``names``), ``x``, ``y``, optionally
-``subject``, and the (width, height) of the stimuli to which the coordinates refer. ``size_wh`` is the size of all
-stimuli with 1-based coordinates, as in OSIE and the crowd data; ``sizes_wh`` is the size of each stimulus with 0-based
-coordinates, as in SALICON.
+``subject``, ``order`` and ``duration_ms``, and the (width, height) of the stimuli to which the coordinates refer.
+``size_wh`` is the size of all stimuli with 1-based coordinates, as in OSIE and the crowd data; ``sizes_wh`` is the size
+of each stimulus with 0-based coordinates, as in SALICON.
 """
 
 import functools
@@ -18,6 +18,7 @@ from kerasal.array_check import ALWAYS, check_arrays
 from kerasal.datasets.gaze_types import Points
 from kerasal.fixations.map_files import report_unreadable
 
+_DETAILS = ("subject", "order", "duration_ms")
 _BYTES_PER_FIXATION = 48
 """Bytes of memory per fixation, regardless of the dtype in the file."""
 
@@ -37,13 +38,14 @@ def read_npz(file: pathlib.Path) -> list[tuple[str, Callable[[], Points]]]:
     are_indices = not is_one_based and bool((xy == np.floor(xy)).all())
     order = np.argsort(index, kind="stable")
     bounds = np.searchsorted(index[order], np.arange(len(names) + 1))
-    subject = arrays.get("subject")
+    details = {name: arrays[name] for name in _DETAILS if name in arrays}
     frames = np.broadcast_to(arrays["size_wh" if is_one_based else "sizes_wh"], (len(names), 2))
 
     def read_points(number: int) -> Points:
         rows = order[bounds[number] : bounds[number + 1]]
         width, height = (int(side) for side in frames[number])
-        return Points(xy[rows], (height, width), None if subject is None else subject[rows], are_indices)
+        known = {name: values[rows] for name, values in details.items()}
+        return Points(xy[rows], (height, width), are_indices=are_indices, **known)
 
     return [(name, functools.partial(read_points, number)) for number, name in enumerate(names)]
 
@@ -53,7 +55,7 @@ def _check_arrays(file: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     names, index = arrays["names"], arrays["img"]
     if names.ndim != 1 or names.dtype.kind not in "USiu":
         raise ValueError(f"{file}: names must be text of shape (N,), got {names.dtype} {names.shape}.")
-    rows = {key: arrays[key].shape for key in ("img", "x", "y", "subject") if key in arrays}
+    rows = {key: arrays[key].shape for key in ("img", "x", "y", *_DETAILS) if key in arrays}
     if len(set(rows.values())) != 1 or index.ndim != 1:
         raise ValueError(f"{file}: {', '.join(rows)} must have the same length, got {sorted(set(rows.values()))}.")
     if index.dtype.kind not in "iu" or any(arrays[key].dtype.kind not in "iuf" for key in ("x", "y")):

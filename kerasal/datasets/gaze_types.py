@@ -39,12 +39,16 @@ class Points:
 
     Pixel k covers [k, k + 1), so rounding down gives the pixel, as in ``kerasal.metrics``. With ``are_indices``, the
     coordinates are indices of pixels instead of positions, and the pixel centers are scaled to images of another size.
+    ``subject``, ``order`` and ``duration_ms`` (n,) are the number of the observer of each fixation, its position in the
+    sequence of this observer, as the file counts it, and its duration, NaN if missing; None if unknown.
     """
 
     xy: np.ndarray
     frame: Shape | None = None
     subject: np.ndarray | None = None
     are_indices: bool = False
+    order: np.ndarray | None = None
+    duration_ms: np.ndarray | None = None
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> "Points":
@@ -85,7 +89,7 @@ class Points:
             raise ValueError("coordinates must be finite, got NaN or infinite values")
         limit = np.array(shape[::-1])
         is_outside = ((xy < -_SLACK) | (xy >= limit + _SLACK)).any(axis=1)
-        subject = self.subject
+        details: dict[str, Any] = {"subject": self.subject, "order": self.order, "duration_ms": self.duration_ms}
         if is_outside.any():
             if outside == "error":
                 x, y = xy[is_outside][0]
@@ -94,9 +98,10 @@ class Points:
                     f"{int(is_outside.sum())} outside, such as ({x:g}, {y:g}). "
                     'Open the data with outside="drop" to leave them out'
                 )
-            xy, subject = xy[~is_outside], None if subject is None else subject[~is_outside]
+            xy = xy[~is_outside]
+            details = {name: None if values is None else values[~is_outside] for name, values in details.items()}
         inside = np.clip(xy.astype(np.float32), 0, np.nextafter(limit.astype(np.float32), np.float32(0)))
-        return Points(inside, shape, subject)
+        return Points(inside, shape, **details)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 
 from kerasal.fixations.coordinate_tables import read_table
 from kerasal.fixations.map_files import read_map
-from kerasal.fixations.matlab_files import as_counts, list_fixations_and_size, read_matlab
+from kerasal.fixations.matlab_files import as_counts, list_recordings_and_size, read_matlab_recording
+from kerasal.fixations.recordings import Recording
 from kerasal.images.image_folders import key_by_stem
 from kerasal.names import abbreviate
 
@@ -35,17 +36,27 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
         ValueError: ``path`` has no fixations, or images in different folders have the same file name.
         FileNotFoundError: ``path`` does not exist.
     """
+    readers = list_recordings(path, split)
+    return {name: functools.partial(_read_points, read) for name, read in readers.items()}
+
+
+def _read_points(read: Callable[[], Recording]) -> np.ndarray:
+    return read().points
+
+
+def list_recordings(path: pathlib.Path, split: str | None = None) -> dict[str, Callable[[], Recording]]:
+    """Return a dictionary from image name to a function that reads its ``Recording``; see ``list_fixations``."""
     if not path.exists():
         raise FileNotFoundError(f"There is no folder or file {path}.")
     if path.is_file():
         if path.suffix.lower() in _TABLES:
             table = read_table(path)
             if table.image_column is None:
-                return {path.stem: table.coordinates}
-            return key_by_stem([(name, rows.coordinates) for name, rows in table.by_image().items()], path, split)
+                return {path.stem: table.recording}
+            return key_by_stem([(name, rows.recording) for name, rows in table.by_image().items()], path, split)
         if path.suffix.lower() == ".mat":
-            return list_fixations_and_size(path, split)[0]
-        return {path.stem: functools.partial(read_fixations, path)}
+            return list_recordings_and_size(path, split)[0]
+        return {path.stem: functools.partial(read_recording, path)}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     known_files = [file for file in files if file.suffix.lower() in (*_MAPS, *_TABLES, *_JPEG, ".mat")]
     if not known_files:
@@ -53,13 +64,13 @@ def list_fixations(path: pathlib.Path, split: str | None = None) -> dict[str, Ca
             f"{path} must have files of fixations, got none. Supported suffixes are "
             f"{', '.join((*_MAPS, *_TABLES, '.mat'))}."
         )
-    readers: dict[str, Callable[[], np.ndarray]] = {}
+    readers: dict[str, Callable[[], Recording]] = {}
     for file in known_files:
         if file.stem in readers:
             raise ValueError(
                 f"{path} must have a single file of fixations per image, got two for {file.stem!r}. Keep one."
             )
-        readers[file.stem] = functools.partial(read_fixations, file)
+        readers[file.stem] = functools.partial(read_recording, file)
     return readers
 
 
@@ -72,19 +83,24 @@ def read_fixations(file: pathlib.Path) -> np.ndarray:
     Raises:
         ValueError: the file cannot be read as fixations.
     """
+    return read_recording(file).points
+
+
+def read_recording(file: pathlib.Path) -> Recording:
+    """Return the ``Recording`` of a file with a single image; see ``read_fixations``."""
     suffix = file.suffix.lower()
     if suffix in _JPEG:
         raise ValueError(
             f"Fixations must be in a PNG, NPY, CSV or .mat file, got {file}. JPEG compression changes pixel values."
         )
     if suffix == ".mat":
-        return read_matlab(file)
+        return read_matlab_recording(file)
     if suffix in _TABLES:
         table = read_table(file)
         if table.image_column is not None and len(images := table.by_image()) > 1:
             raise ValueError(
                 f"{file} must have the fixations of a single image, got {len(images)}: {abbreviate(images)}."
             )
-        return table.coordinates()
+        return table.recording()
     array = read_map(file)
-    return array if array.ndim == 2 and array.shape[1] == 2 else as_counts(array)
+    return Recording(array if array.ndim == 2 and array.shape[1] == 2 else as_counts(array))

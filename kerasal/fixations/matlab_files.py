@@ -1,5 +1,6 @@
 """Read fixations from Matlab files: SALICON's, OSIE's, and plain variables, all in 1-based pixels."""
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from kerasal.archive_check import check_expansion
 from kerasal.array_check import ALWAYS
 from kerasal.fixations.map_files import report_unreadable
 from kerasal.fixations.matlab_check import check_matlab
+from kerasal.fixations.recordings import Recording
 from kerasal.images.image_folders import key_by_stem
 
 _MAP_NAMES = ("fixlocs", "i", "fixation_map", "fixationmap", "map", "fixationpts")
@@ -18,33 +20,33 @@ STIMULI = ((800, 600), (1024, 768))
 _POINT_NAMES = ("fixations", "points", "xy", "coordinates")
 
 
-def read_matlab(file: pathlib.Path) -> np.ndarray:
-    """Return the fixations on an image, as coordinates (n, 2) or a map (H, W).
+def read_matlab_recording(file: pathlib.Path) -> Recording:
+    """Return the fixations on an image, as coordinates (n, 2), with their observers if known, or as a map (H, W).
 
     The file has SALICON's structs ``gaze``, a map such as ``fixLocs`` or ``I``, or coordinates such as ``fixations``.
     """
     variables = _load_variables(file)
     lowered = {name.lower(): value for name, value in variables.items()}
     if "gaze" in lowered:
-        return _read_salicon(lowered["gaze"], file) - 1
+        return _read_salicon(lowered["gaze"], file)
     for name in _MAP_NAMES:
         if name in lowered and np.ndim(lowered[name]) == 2:
-            return as_counts(np.asarray(lowered[name]))
+            return Recording(as_counts(np.asarray(lowered[name])))
     for name in _POINT_NAMES:
         value = np.asarray(lowered.get(name))
         value = value[None] if value.shape == (2,) else value  # SciPy squeezes a single pair
         if value.ndim == 2 and value.shape[1] == 2 and value.dtype.kind in "iuf":
-            return value.astype(np.float64) - 1
+            return Recording(value.astype(np.float64) - 1)
     raise ValueError(
         f"{file} must have a variable gaze (SALICON), {', '.join(_MAP_NAMES)} (a map) or {', '.join(_POINT_NAMES)} "
         f"(n x 2), got {', '.join(variables) or 'none'}."
     )
 
 
-def list_fixations_and_size(
+def list_recordings_and_size(
     file: pathlib.Path, split: str | None = None
-) -> tuple[dict[str, Callable[[], np.ndarray]], tuple[int, int] | None]:
-    """Return a dictionary from image name to a function that reads the fixations, and the (H, W) of the images.
+) -> tuple[dict[str, Callable[[], Recording]], tuple[int, int] | None]:
+    """Return a dictionary from image name to a function that reads its ``Recording``, and the (H, W) of the images.
 
     The size is None for a file of a single image. In a file of several images, such as OSIE's ``fixations.mat``, the
     coordinates are rounded and clipped to the image, as in OSIE's code. The crowd data has the same layout and larger
@@ -53,7 +55,7 @@ def list_fixations_and_size(
     variables = _load_variables(file)
     images = variables.get("fixations")
     if not (isinstance(images, list) or (isinstance(images, np.ndarray) and images.dtype == object)):
-        return {file.stem: lambda: read_matlab(file)}, None
+        return {file.stem: lambda: read_matlab_recording(file)}, None
     readers = []
     size = _stimulus_size(images)
     for image in images:
@@ -90,12 +92,20 @@ def _as_dense(value, file: pathlib.Path):
     return value.toarray()
 
 
-def _read_salicon(gaze, file: pathlib.Path) -> np.ndarray:
+def _read_salicon(gaze, file: pathlib.Path) -> Recording:
     observers = [gaze] if isinstance(gaze, dict) else list(gaze)
     if not all(isinstance(observer, dict) and "fixations" in observer for observer in observers):
         raise ValueError(f"{file} must have structs with a field fixations in the variable gaze.")
     points = [_as_pairs(observer["fixations"], file, "fixations") for observer in observers]
-    return np.concatenate([np.zeros((0, 2)), *points])
+    return _unite(points, -1.0)
+
+
+def _unite(points: list[np.ndarray], shift: float, **details: np.ndarray) -> Recording:
+    """Return the points (n, 2) of several observers, shifted, with the observers numbered from 0 and their order."""
+    counts = [len(each) for each in points]
+    order = np.concatenate([np.zeros(0, np.int64), *map(np.arange, counts)])
+    united = np.concatenate([np.zeros((0, 2)), *points]) + shift
+    return Recording(united, np.repeat(np.arange(len(points)), counts), order, **details)
 
 
 def _as_pairs(value, file: pathlib.Path, field: str) -> np.ndarray:
@@ -119,9 +129,9 @@ def _stimulus_size(images) -> tuple[int, int]:
     return next((size for size in STIMULI if (largest <= 1.05 * np.array(size)).all()), STIMULI[0])
 
 
-def _read_osie(image: dict, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+def _read_osie(image: dict, file: pathlib.Path, size: tuple[int, int]) -> Recording:
     subjects = image["subjects"]
-    points = []
+    points, durations = [], []
     for subject in [subjects] if isinstance(subjects, dict) else subjects:
         if not (isinstance(subject, dict) and {"fix_x", "fix_y"} <= set(subject)):
             raise ValueError(f"{file} must have the fields fix_x and fix_y for every subject of {image['img']}.")
@@ -131,8 +141,12 @@ def _read_osie(image: dict, file: pathlib.Path, size: tuple[int, int]) -> np.nda
                 f"{file} must have fix_x and fix_y of equal length, got {x.shape} and {y.shape} for {image['img']}."
             )
         points.append(_as_pairs(np.stack([x, y], axis=1), file, f"fix_x and fix_y of {image['img']}"))
-    rounded = np.floor(np.concatenate([np.zeros((0, 2)), *points]) + 0.5) - 1
-    return np.clip(rounded, 0, np.array(size) - 1)
+        lasting = np.atleast_1d(subject.get("fix_duration", ()))
+        durations.append(lasting if lasting.shape == x.shape and lasting.dtype.kind in "iuf" else None)
+    known = bool(durations) and all(each is not None for each in durations)
+    details = {"duration_ms": np.concatenate(durations).astype(np.float64)} if known else {}
+    recording = _unite(points, 0.5, **details)
+    return dataclasses.replace(recording, points=np.clip(np.floor(recording.points) - 1, 0, np.array(size) - 1))
 
 
 def as_counts(array: np.ndarray) -> np.ndarray:

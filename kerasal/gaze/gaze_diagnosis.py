@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 
 from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.datasets.gaze_types import Points
+from kerasal.gaze.gaze_prediction import finish_prediction
+from kerasal.gaze.observer_ceiling import NoCeiling, ceiling, describe_explained, explained_share, measure_gain
 from kerasal.gaze.predictor import Predictor
 from kerasal.images import resize
 from kerasal.metrics.blur import center_map
@@ -46,7 +49,9 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
     * ``center``: the center Gaussian.
 
     ``truth_center`` is the correlation of the density with the center; ``below`` and ``above`` are the shares of pixels
-    of the raw output below 0 and above 1, which wrap around in a cast to uint8.
+    of the raw output below 0 and above 1, which wrap around in a cast to uint8. If the data tell observers apart,
+    ``gain`` and ``ceiling`` are the information gains of the model and of the other observers over the center in bits
+    per fixation; see ``kerasal.gaze.ceiling``.
 
     Args:
         predictor: the gaze model.
@@ -58,7 +63,11 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
     """
     if len(data) < 3:
         raise ValueError(f"data must have at least 3 images to compute a mean map of the others, got {len(data)}.")
-    predictions, truths, below, above = [], [], [], []
+    try:
+        limit = ceiling(data, progress=progress).table["information_gain"]
+    except NoCeiling:
+        limit = None
+    predictions, truths, below, above, gains = [], [], [], [], []
     with progress_bar("Predicting", len(data), progress) as advance:
         inputs = (data.stimulus(name).model_pixels(predictor.size) for name in data.names)
         for name, raw in zip(data.names, predictor.raw(inputs), strict=True):
@@ -66,6 +75,8 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
             truths.append(_shrink(np.asarray(data.density(name))))
             below.append(float((raw < 0).mean()))
             above.append(float((raw > 1).mean()))
+            if limit is not None:
+                gains.append(_measure_gain(predictor, raw, data.points(name)))
             advance(1)
     prediction, truth = np.stack(predictions), np.stack(truths)
     count = len(prediction)
@@ -85,7 +96,16 @@ def diagnose(predictor: Predictor, data: GazeDataset, *, progress: bool = False)
         },
         index=pd.Index(data.names, name="image"),
     )
+    if limit is not None:
+        table["gain"], table["ceiling"] = gains, limit
     return Diagnosis(table, _describe(table))
+
+
+def _measure_gain(predictor: Predictor, raw: np.ndarray, points: Points | None) -> float:
+    if points is None or not len(points.xy) or points.frame is None:
+        return float("nan")
+    prediction = finish_prediction(predictor, raw, points.frame, predictor.postprocess)
+    return measure_gain(prediction.log_density, points)
 
 
 def _shrink(values: np.ndarray) -> np.ndarray:
@@ -137,6 +157,8 @@ def _describe(table: pd.DataFrame) -> list[str]:
         f"Correlation with the center: predictions {mean['center']:.3f}, fixations {mean['truth_center']:.3f}"
         + (": the model predicts the center too often." if bias > 0.15 else ": too rarely." if bias < -0.15 else ".")
     )
+    if "ceiling" in table:
+        findings.append(describe_explained(explained_share(table["gain"], table["ceiling"])))
     if mean["below"] + mean["above"] > 0:
         findings.append(
             f"{mean['below']:.1%} of the pixels are below 0 and {mean['above']:.1%} above 1. Cast to uint8 without "

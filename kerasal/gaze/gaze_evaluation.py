@@ -1,4 +1,4 @@
-"""Scores of a gaze model and of two baselines, center and mean map, by the MIT benchmark and the coursework."""
+"""Scores of a gaze model, of two baselines, center and mean map, and of the ceiling, the other observers."""
 
 import warnings
 
@@ -7,6 +7,7 @@ import pandas as pd
 
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import finish_prediction
+from kerasal.gaze.observer_ceiling import GAIN, Ceiling, NoCeiling, explained_share, measure_gain, score_ceiling
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics import coursework_metrics
 from kerasal.metrics._fixations import Fixations, as_fixations
@@ -33,6 +34,7 @@ def evaluate(
     legacy: bool = False,
     seed: int = 0,
     batch_size: int = 16,
+    ceiling: bool = True,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Return the scores of a model's maps, one row per image.
@@ -53,12 +55,17 @@ def evaluate(
         legacy: compute the coursework metrics with the mistakes of the original run; see ``coursework_scores``.
         seed: seed of the choice of ten other images for the shuffled AUC.
         batch_size: number of images per batch.
+        ceiling: whether to score also how well the observers of each image predict one another, in columns
+            ``ceiling_...``, if the data tell them apart; see ``kerasal.gaze.ceiling``.
         progress: whether to show a progress bar.
 
     Returns:
         A DataFrame with the columns of the preset, ``coursework_cc``, ``coursework_auc_shuffled``,
         ``coursework_auc_borji``, those of the baselines, and ``error``, which is None or the reason why an image has no
-        scores. ``attrs["definitions"]`` describes each column.
+        scores. ``attrs["definitions"]`` describes each column. With a ceiling, the column ``density_gain`` has the
+        information gain of the model's density, and ``attrs["explained"]`` the share of the explainable information:
+        the mean of ``density_gain`` divided by that of ``ceiling_density_gain`` (``share``, ``low``, ``high``).
+        ``attrs["ceiling"]`` is None, or the reason why there is no ceiling.
 
     Raises:
         ValueError: an option is unknown, or no image can be scored.
@@ -70,6 +77,7 @@ def evaluate(
     scorer = Scorer(resolve_metrics(PRESETS[metrics], _AVAILABLE), check_baselines(baselines), resize="matlab")
     single = len(all_fixations) == 1  # no other images for the mean map and the shuffled AUC
     scorer = scorer.without_others() if single else scorer
+    limit, reason = _find_ceiling(data, list(position), scorer, sigma, progress) if ceiling else (None, None)
     mean = MeanMap(all_fixations)
     rows: dict[str, dict] = {}
     with progress_bar("Scoring", len(position), progress) as advance:
@@ -77,10 +85,13 @@ def evaluate(
             fixations = all_fixations[position[name]]
             others = sample_other_fixations(all_fixations, position[name], seed)
             try:
-                values = np.maximum(finish_prediction(predictor, raw, fixations.shape, postprocess).map, 0)
+                prediction = finish_prediction(predictor, raw, fixations.shape, postprocess)
+                values = np.maximum(prediction.map, 0)
                 density = np.asarray(data.density(name, sigma=sigma))
                 row = scorer.score(values, fixations, density, others=others, mean=mean, name=name)
                 row |= {} if single else _score_coursework(raw, fixations, others, mean, scorer.baselines, legacy, name)
+                if limit is not None and (points := data.points(name)) is not None:
+                    row["density_gain"] = measure_gain(prediction.log_density, points)
                 rows[name] = {**row, "error": None}
             except _ERRORS as error:
                 errors[name] = str(error)
@@ -90,10 +101,29 @@ def evaluate(
     rows |= {name: {"error": reason} for name, reason in errors.items()}
     definitions = _describe_columns(scorer, sigma, legacy, single)
     table = pd.DataFrame.from_dict({name: rows[name] for name in data.names}, orient="index")
+    explained = None
+    if limit is not None:
+        definitions["density_gain"] = f"{GAIN}, of the model's density"
+        for source, text in limit.definitions.items():
+            column = f"ceiling_{'density_gain' if source == 'information_gain' else source}"
+            definitions[column] = text
+            table.loc[table["error"].isna(), column] = limit.table[source]
+        explained = explained_share(table["density_gain"], table["ceiling_density_gain"])
     table = table.reindex(columns=[*definitions, "error"])
     table.index.name = "image"
     table.attrs = {"definitions": definitions, "seed": seed, "postprocess": postprocess, "metrics": metrics}
+    table.attrs |= {"explained": explained, "ceiling": reason}
     return table
+
+
+def _find_ceiling(
+    data: GazeDataset, names: list[str], scorer: Scorer, sigma: float | None, progress: bool
+) -> tuple[Ceiling | None, str | None]:
+    """Return the ceiling of the images that can be scored, or None and the reason why there is none."""
+    try:
+        return score_ceiling(data.subset(names), scorer.metrics, sigma, progress=progress), None
+    except NoCeiling as error:
+        return None, str(error)
 
 
 def _read_fixations(data) -> tuple[list[Fixations], dict[str, int], dict[str, str]]:

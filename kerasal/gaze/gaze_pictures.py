@@ -8,6 +8,7 @@ import numpy as np
 from kerasal import hooks, images
 from kerasal.datasets.gaze_dataset import GazeDataset
 from kerasal.gaze.gaze_prediction import finish_prediction
+from kerasal.gaze.observer_ceiling import NoCeiling, ceiling, explained_share, measure_gain
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.images.lettering import Legend
 from kerasal.metrics import cc
@@ -50,6 +51,9 @@ def panel(
 ) -> np.ndarray:
     """Return a figure with rows of image, density and prediction, for some images or the best, median and worst by CC.
 
+    If the data tell observers apart, each row has the information gain of the model and of the other observers over the
+    center in bits per fixation, and the title the share explained; see ``kerasal.gaze.ceiling``.
+
     Args:
         predictor: the gaze model.
         data: a ``GazeDataset`` whose images can all be read.
@@ -67,12 +71,16 @@ def panel(
     """
     postprocess = predictor.postprocess if postprocess is None else postprocess
     wanted = list(data.names) if names is None else list(names)
-    scores, raw_maps = {}, {}
+    scores, gains, raw_maps = {}, {}, {}
+    limits = _find_limits(data.subset(dict.fromkeys(wanted)), progress)
     with progress_bar("Predicting", len(wanted), progress) as advance:
         outputs = predictor.raw(data.stimulus(name).model_pixels(predictor.size) for name in wanted)
         for name, raw in zip(wanted, outputs, strict=True):
             truth = np.asarray(data.density(name))
-            prediction = finish_prediction(predictor, raw, truth.shape, postprocess).map
+            found = finish_prediction(predictor, raw, truth.shape, postprocess)
+            prediction, points = found.map, data.points(name)
+            if name in limits and points is not None:
+                gains[name] = measure_gain(found.log_density, points)
             scores[name] = cc(prediction, truth, name=name) if prediction.min() < prediction.max() else float("nan")
             raw_maps[name] = raw
             advance(1)
@@ -82,9 +90,18 @@ def panel(
         photograph, truth = data.image(name), np.asarray(data.density(name))
         prediction = finish_prediction(predictor, raw_maps[name], truth.shape, postprocess).map
         tiles += [photograph, _draw_heat(truth), _draw_heat(prediction), overlay(photograph, prediction)]
-        labels += [name, "", f"CC {scores[name]:.2f}", ""]
+        bits = f"{gains[name]:.2f} of {limits[name]:.2f} bits" if name in gains else ""
+        labels += [name, "", f"CC {scores[name]:.2f}", bits]
         rows.append(kind)
     title = f"{predictor.model.name} on {len(wanted)} images, mean CC {np.nanmean(list(scores.values())):.3f}"
+    note = (
+        "Each map has its own color scale, from its lowest to its highest value. CC: correlation with the density of "
+        "the fixations, 1 at best."
+    )
+    if gains:
+        explained = explained_share(list(gains.values()), [limits[name] for name in gains])
+        title += f", {explained['share']:.0%} of explainable information"
+        note += " Bits per fixation above the center: the model's, and those of the other observers."
     return images.grid(
         tiles,
         labels,
@@ -92,11 +109,18 @@ def panel(
         row_labels=rows if any(rows) else None,
         column_labels=["photo", "where people looked", "prediction", "prediction over the photo"],
         title=title,
-        note="Each map has its own color scale, from its lowest to its highest value. CC: correlation with the density "
-        "of the fixations, 1 at best.",
+        note=note,
         legend=[("heat", "hardly looked at", "looked at most")],
         tile=tile,
     )
+
+
+def _find_limits(data: GazeDataset, progress: bool) -> dict[str, float]:
+    """Return the information gain of the other observers by image, or nothing if the data do not tell them apart."""
+    try:
+        return ceiling(data, progress=progress).table["information_gain"].dropna().to_dict()
+    except NoCeiling:
+        return {}
 
 
 def filters(model: keras.Model, *, bgr: bool = False, columns: int = 8, tile: int = 72) -> np.ndarray:

@@ -3,10 +3,12 @@
 from kerasal import _keras as _keras
 from kerasal.layers.channel_layers import LAYOUTS, LocalResponseNormalization, Maxout, reorder_maxout
 from kerasal.layers.convolutions import GroupedConv2D, MaxFilterRMS, RandomZeroing, ReflectionPadding2D
+from kerasal.layers.density_adaptation import DensityAdaptation
 from kerasal.layers.map_layers import CenterBias, GaussianBlur, LogDensity, MinMax, ResizeLike, center_bias_switched_off
 
 __all__ = [
     "CenterBias",
+    "DensityAdaptation",
     "GaussianBlur",
     "GroupedConv2D",
     "LAYOUTS",

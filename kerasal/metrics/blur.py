@@ -59,7 +59,7 @@ def blur_fixations(
     count = fixated.count if duplicates else np.ones(fixated.index.size)
     height = fixated.shape[0]
     if fixated.index.size < height:
-        return (_blur_matrix(height, width, y) * count) @ _blur_matrix(fixated.shape[1], width, x).T
+        return (blur_matrix(height, width, y) * count) @ blur_matrix(fixated.shape[1], width, x).T
     counts = np.zeros(fixated.shape)
     counts[y, x] = count
     return gaussian_blur(counts, width)
@@ -67,7 +67,7 @@ def blur_fixations(
 
 def gaussian_blur(array: np.ndarray, sigma: float) -> np.ndarray:
     """Blur an array (H, W) with a Gaussian, mirrored at the edges (``d c b a | a b c d``), truncated at 4 sigma."""
-    rows, columns = (_blur_matrix(size, sigma, np.arange(size)) for size in array.shape)
+    rows, columns = (blur_matrix(size, sigma, np.arange(size)) for size in array.shape)
     return rows @ array @ columns.T
 
 
@@ -104,7 +104,7 @@ def degrees_to_pixels(degrees: float, *, distance: float, screen_width: float, s
     return 2 * distance * math.tan(math.radians(degrees) / 2) * screen_pixels / screen_width
 
 
-def _blur_matrix(size: int, sigma: float, centers: np.ndarray) -> np.ndarray:
+def blur_matrix(size: int, sigma: float, centers: np.ndarray) -> np.ndarray:
     """Return the matrix (size, n) with a blurred unit impulse at each of the n ``centers`` along an axis."""
     radius = int(4 * sigma + 0.5)
     steps = np.arange(-radius, radius + 1)

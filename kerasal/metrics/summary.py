@@ -1,4 +1,4 @@
-"""Summarize a table of scores: mean and confidence interval per metric."""
+"""Summarize a table of scores: mean and confidence interval per metric, and ratios of means."""
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,25 @@ def summarize(table: pd.DataFrame, *, confidence: float = 0.95, resamples: int =
     summary.index.name = "metric"
     summary.attrs = {**table.attrs, "confidence": confidence, "resamples": resamples}
     return summary
+
+
+def summarize_ratio(
+    numerator: np.ndarray, denominator: np.ndarray, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the ratio of the means of two columns (N,), and a bootstrap interval (low, high) over images.
+
+    Both means are of the same bootstrap samples. All three numbers are NaN unless the mean of the denominator is
+    positive in every sample. Images of which a value is NaN are left out.
+    """
+    values = np.stack([np.asarray(numerator, float), np.asarray(denominator, float)], axis=1)
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return float("nan"), float("nan"), float("nan")
+    means = _resample(values, np.ones_like(values, bool), resamples, np.random.default_rng(seed))
+    if not (means[:, 1].min() > 0 and values[:, 1].mean() > 0):
+        return float("nan"), float("nan"), float("nan")
+    low, high = np.quantile(means[:, 0] / means[:, 1], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(values[:, 0].mean() / values[:, 1].mean()), float(low), float(high)
 
 
 def _resample(filled: np.ndarray, is_finite: np.ndarray, resamples: int, random: np.random.Generator) -> np.ndarray:

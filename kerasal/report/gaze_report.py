@@ -1,6 +1,7 @@
 """The content of the report of a gaze model."""
 
 import pathlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,11 @@ from kerasal import gaze
 from kerasal.datasets import GazeDataset, gaze_splits, open_gaze_sets, open_training_sets
 from kerasal.gaze.gaze_pictures import choose_images
 from kerasal.gaze.gaze_prediction import finish_prediction
+from kerasal.gaze.observer_ceiling import describe_explained
+from kerasal.metrics import evaluate as evaluate_maps
 from kerasal.metrics import summarize
 from kerasal.models import open_model
 from kerasal.report.classifier_report import list_commands
-from kerasal.report.gaze_baselines import score_observers, score_uniform
 from kerasal.report.report_content import Chart, Example, ExampleGroup, Meaning, Report, Table
 from kerasal.report.report_page import draw_svg
 from kerasal.report.run_facts import RunFacts
@@ -47,8 +49,12 @@ _MEANINGS = (
             _SURVEY),
     Meaning("Baselines", "The center Gaussian, the mean map of the other images and the uniform map know nothing of "
             "the image. People look at the center, so a score means something only beside them."),
-    Meaning("Other observers", "The fixations of half of the observers, blurred, as a prediction for the other half: "
-            "about what a perfect model could reach with so few observers.", "Wilming et al. 2011."),
+    Meaning("Other observers", "The ceiling: the fixations of all observers but one, as a density, at the fixations of "
+            "that one. Its CC is the highest that a map can be expected to reach with so few observers. A perfect "
+            "model would be a little better.", "Kümmerer et al. 2015; Wilming et al. 2011."),
+    Meaning("Explained", "The information gain of the model over the center as a share of that of the other observers. "
+            "Both are gains of densities at every fixation, which differ a little from the IG of the table.",
+            "Kümmerer et al. 2015."),
     Meaning("95 % interval", "The range of the middle 95 % of the means of 2,000 samples of the images, drawn with "
             "replacement. It says how much a number depends on the choice of images, not on the seed of the training.",
             "Efron & Tibshirani 1993, chapter 13."),
@@ -62,7 +68,8 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
     predictor = gaze.Predictor.from_image_model(opened)
     installed = gaze.Predictor.from_image_model(open_model("gaze"))
     table = gaze.evaluate(predictor, test, progress=progress)
-    other = gaze.evaluate(installed, test, baselines=(), progress=progress)
+    other = gaze.evaluate(installed, test, baselines=(), ceiling=False, progress=progress)
+    explained = table.attrs["explained"]
     failed = table["error"].dropna()
     notes = (
         [f"{len(failed)} images could not be scored; the first: {failed.index[0]}: {failed.iloc[0]}"]
@@ -84,7 +91,7 @@ def collect_gaze(run: RunFacts, data: pathlib.Path | None, *, unsafe: bool, prog
     return Report(
         title=str(run.facts.get("net") or run.folder.name),
         kind="Gaze model",
-        lead=_lead(values, which),
+        lead=[*_lead(values, which), *([describe_explained(explained)] if explained else [])],
         scores=_score_tables(values, other, usable),
         findings=diagnosis,
         curves=curves,
@@ -137,15 +144,15 @@ def _score_tables(values: pd.DataFrame, other: pd.DataFrame, test: GazeDataset) 
     for prefix, name in (("center_", "center Gaussian"), ("mean_", "mean map of the others")):
         if f"{prefix}nss" in values:
             rows.append(_row(name, values, COLUMNS, prefix, intervals=False))
-    rows.append(_row("uniform map", score_uniform(test, list(COLUMNS)), COLUMNS, intervals=False))
-    observers = score_observers(test)
-    if observers is not None:
-        rows.append(_row("other observers", observers, COLUMNS, intervals=True))
+    rows.append(_row("uniform map", _score_uniform(test, list(COLUMNS)), COLUMNS, intervals=False))
+    has_ceiling = "ceiling_nss" in values
+    if has_ceiling:
+        rows.append(_row("other observers", values, COLUMNS, "ceiling_"))
     note = (
         "Mean over the images, and its 95 % interval; ↓: lower is better; –: not defined. The definitions are those of "
         "the MIT benchmark, as in `kerasal gaze evaluate`. `gaze` was trained on the training images of OSIE and crowd."
     ).replace("`", "")
-    note += "" if observers is not None else " The data do not tell the observers apart, so there is no upper bound."
+    note += "" if has_ceiling else " The data do not tell the observers apart, so there is no upper bound."
     tables = [Table(("", *COLUMNS.values()), rows, "", note)]
     if "coursework_cc" in values:
         rows = [_row("this model", values, _COURSEWORK), _row("gaze, installed", other, _COURSEWORK)]
@@ -156,6 +163,23 @@ def _score_tables(values: pd.DataFrame, other: pd.DataFrame, test: GazeDataset) 
         note = "640 × 480 pixels, 8 bits. Never put these and the numbers above in one table."
         tables.append(Table(("", *_COURSEWORK.values()), rows, "By the script of the Bristol coursework", note))
     return tables
+
+
+def _score_uniform(data: GazeDataset, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of a uniform map, one row per image; metrics that are undefined for it are NaN."""
+    names = list(data.names)
+    fixations = [np.asarray(data.fixation_map(name)) for name in names]
+    wanted = [column for column in columns if column != "auc_shuffled" or len(names) > 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # constant maps: what is undefined is NaN
+        return evaluate_maps(
+            (np.ones(fixated.shape) for fixated in fixations),
+            fixations,
+            (np.asarray(data.density(name)) for name in names),
+            metrics=wanted,
+            baselines=(),
+            names=names,
+        )
 
 
 def _row(name: str, values: pd.DataFrame, columns, prefix: str = "", *, intervals: bool = True) -> list:

@@ -90,6 +90,57 @@ def test_evaluate(run, folder, tmp_path):
     assert summary["cc"]["mean"] == pytest.approx(table["cc"].mean())
     assert (tmp_path / "s.png").stat().st_size > 5000
     assert "coursework_cc" in result.stdout and "center" in result.stdout
+    assert "fixations without observers" in " ".join(result.stderr.split())
+
+
+@pytest.mark.slow
+def test_evaluate_prints_the_share_of_the_ceiling(run, folder, tmp_path):
+    (tmp_path / "images").symlink_to(folder / "images")
+    table = pd.read_csv(folder / "fixations.csv")
+    table.assign(subject=table.groupby("image").cumcount() % 2).to_csv(tmp_path / "fixations.csv", index=False)
+    result = invoke("evaluate", run[0], "--data", tmp_path, "-o", tmp_path / "s.csv")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    content = json.loads((tmp_path / "s.json").read_text())
+    text = " ".join(result.stdout.split())
+    assert f"The model explains {content['explained']['share']:.0%} [" in text and "ceiling_nss: NSS" in text
+    scores = pd.read_csv(tmp_path / "s.csv")
+    share = scores["density_gain"].mean() / scores["ceiling_density_gain"].mean()
+    assert content["explained"]["share"] == pytest.approx(share)
+
+
+def test_share(run, folder, tmp_path):
+    photo = folder / "images" / "photo0.png"
+    result = invoke("share", run[0], photo, "--box", "left=0,0,40,60", "--box", "40,0,80,60", "-o", tmp_path / "s.png")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    lines = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()[2:5]}
+    shares = [float(lines[name][0].rstrip("%")) for name in ("left", "2")]
+    assert sum(shares) == pytest.approx(100, abs=0.11) and lines["left"][2] == "50.0%" and lines["rest"][3] == "–"
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.size == (80, 60)
+    (tmp_path / "boxes.csv").write_text(
+        "image,class,x_min,y_min,x_max,y_max\nphoto0,eye,1,1,9,9\nphoto0,eye,11,1,19,9\n"
+    )
+    result = invoke("share", run[0], photo, "--boxes", tmp_path / "boxes.csv")
+    assert "eye 2" in result.stdout and "rest" in result.stdout
+    for words, message in (
+        ((photo,), "either --box or --boxes"),
+        ((photo, "--box", "1,2,3"), "must be X1,Y1,X2,Y2 or NAME=X1,Y1,X2,Y2, got '1,2,3'"),
+        ((photo, "--box", "a=0,0,1,1", "--box", "a=0,0,2,2"), "got 'a' twice"),
+        ((folder / "images", "--box", "0,0,1,1", "-o", tmp_path / "t.png"), "needs a single photo, got 8"),
+    ):
+        found = invoke("share", run[0], *words)
+        assert found.exit_code == 2 and message in " ".join(found.output.replace("│", " ").split())
+    found = invoke("share", run[0], folder / "images" / "photo1.png", "--boxes", tmp_path / "boxes.csv")
+    assert "must have boxes of photo1.png, got none" in str(found.exception)
+
+
+def test_adapt_refuses_few_images_and_other_maps(run, folder, tmp_path):
+    output = tmp_path / "adapted.keras"
+    result = invoke("adapt", run[0], "--data", folder, "-o", output)
+    assert "must be a model of log-densities" in str(result.exception)
+    result = invoke("adapt", "gaze", "--weights", "kerasal", "--data", folder, "-o", output)
+    assert "at least 10 images to adapt to, got 8" in str(result.exception)
+    assert not output.exists()
 
 
 def test_panel_filters_diagnose_describe(run, folder, tmp_path):

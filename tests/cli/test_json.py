@@ -36,6 +36,8 @@ COMMANDS = {
     "gaze describe": ("gaze", "describe", "--data", "data"),
     "gaze predict": ("gaze", "predict", "photos/0.png", "--colormap", "viridis", "--alpha", "0.3", "-o", "gaze-maps"),
     "gaze page": ("gaze", "page", "maps.keras", "-p", "unit", "--runtime", "runtime", "-o", "page"),
+    "gaze adapt": ("gaze", "adapt", "densities.keras", "--data", "many", "-o", "adapted.keras"),
+    "gaze share": ("gaze", "share", "photos/0.png", "--box", "left=0,0,25,40", "--box", "25,0,50,40"),
     "gaze evaluate": ("gaze", "evaluate", "gaze", "--weights", "kerasal", "--data", "data", "-o", "gaze.csv"),
     "gaze diagnose": ("gaze", "diagnose", "gaze", "--weights", "kerasal", "--data", "data"),
     "gaze dump": ("gaze", "dump", "maps.keras", "--data", "data", "-o", "preds.pkl"),
@@ -56,6 +58,7 @@ def folder(tmp_path_factory, request):
     inputs = keras.Input((24, 24, 3))
     maps = keras.layers.AveragePooling2D(2)(keras.layers.Conv2D(1, 3, padding="same")(inputs))
     keras.Model(inputs, maps, name="maps").save(folder / "maps.keras")
+    write_densities(folder)
     rows = ["image,x,y"]
     for number in range(3):
         pixels = random.integers(0, 255, (40, 50, 3), np.uint8)
@@ -75,6 +78,23 @@ def folder(tmp_path_factory, request):
     (folder / "runtime" / "ort.wasm.bundle.min.mjs").write_text("// ONNX Runtime Web v9.8.7\n")
     (folder / "runtime" / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
     return folder
+
+
+def write_densities(folder):
+    """Write a model of uniform log-densities, and photos whose fixations are all in one corner."""
+    from kerasal.layers import LogDensity
+
+    import keras
+
+    inputs = keras.Input((32, 32, 3))
+    tensor = keras.layers.AveragePooling2D(4)(keras.layers.Conv2D(1, 1, kernel_initializer="zeros")(inputs))
+    tensor = LogDensity()(keras.layers.Reshape((8, 8))(tensor))
+    keras.Model(inputs, tensor, name="densities").save(folder / "densities.keras")
+    rows = ["image,x,y"]
+    for number in range(10):
+        images.write(folder / "many" / "images" / f"{number}.png", np.full((32, 32, 3), number, np.uint8))
+        rows += [f"{number},{x},{y}" for x, y in ((2, 3), (5, 4), (8, 6), (4, 9))]
+    (folder / "many" / "fixations.csv").write_text("\n".join(rows) + "\n")
 
 
 def leaves(command, path=()):
@@ -152,6 +172,8 @@ EXPECTED = {
     "export": has_keys("signatures", "serving_default"),
     "batch": has_keys(results=3, new=3, dead_letters=[]),
     "gaze describe": has_keys("description"),
+    "gaze adapt": has_keys(target="fixations", images=10, output="adapted.keras"),
+    "gaze share": has_keys("images", 0, "boxes", 0, box="left", area=0.5),
     "gaze predict": has_keys("maps", 0, map="gaze-maps/0.png"),
     "gaze page": has_keys(output="page", runtime="9.8.7"),
     "gaze evaluate": has_keys(scored=3),

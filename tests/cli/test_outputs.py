@@ -56,6 +56,8 @@ REPLACING = [
     "score maps fixations.csv -o fixations.csv",
     "score maps fixations.csv -o maps/m.csv",
     "gaze predict run photos/a.png photos/b.png -o photos",
+    "gaze adapt run --data data -o run/net.keras",
+    "gaze share run photos/a.png --box 0,0,1,1 -o photos/a.png",
     "gaze evaluate run --data data -o data/images/1.csv",
     "gaze evaluate run --data data -o run/run.csv",
     "gaze panel run --data data -o data/maps/1.png",

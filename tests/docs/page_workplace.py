@@ -140,14 +140,14 @@ def _gaze(folder):
     from kerasal import images
 
     random = np.random.default_rng(0)
-    rows = ["image,x,y"]
+    rows = ["image,x,y,subject"]
     for number in range(8):
         x, y = random.integers(10, 54), random.integers(8, 40)
         picture = random.integers(0, 60, (48, 64, 3)).astype(np.uint8)
         picture[y - 4 : y + 5, x - 4 : x + 5] = 230
         images.write(folder / "images" / f"{number}.png", picture)
         spots = np.clip(random.normal((x, y), 3, (12, 2)), 0, (63, 47)).round()
-        rows += [f"{number}.png,{spot[0]:.0f},{spot[1]:.0f}" for spot in spots]
+        rows += [f"{number}.png,{spot[0]:.0f},{spot[1]:.0f},{index % 3}" for index, spot in enumerate(spots)]
     (folder / "fixations.csv").write_text("\n".join(rows) + "\n")
 
 

@@ -115,3 +115,38 @@ def test_information_gain(pysaliency, data):
             log_density(saliency, 2.0), points, log_density(saliency, 0.5), log_density=True, duplicates=True
         )
         assert ours == pytest.approx(np.mean(theirs[fixations.n == image]), abs=1e-12)
+
+
+def test_the_likelihood_of_observers_left_out(pysaliency):
+    """Kernels, center and uniform map as in pysaliency's gold standard; its kernels are not mirrored at the edges."""
+    pytest.importorskip("sklearn")
+    from collections import OrderedDict
+
+    from pysaliency import baseline_utils
+
+    from kerasal.metrics.observer_density import MIXTURES, score_mixtures
+
+    points = [RANDOM.normal((40, 30), 5, (24, 2)).round() for _ in range(IMAGES)]
+    subjects = [np.repeat(np.arange(4), 6) for _ in range(IMAGES)]
+    stimuli = pysaliency.Stimuli([np.full((*SHAPE, 3), i, np.uint8) for i in range(IMAGES)])
+    fixations = pysaliency.Fixations.create_without_history(
+        *np.concatenate(points).T, np.repeat(np.arange(IMAGES), 24), subjects=np.concatenate(subjects)
+    )
+    center = np.log(metrics.center_map(SHAPE) / metrics.center_map(SHAPE).sum())
+
+    class Center(pysaliency.Model):
+        def _log_density(self, stimulus):
+            return center
+
+    theirs = baseline_utils.CrossvalMultipleRegularizations(
+        stimuli,
+        fixations,
+        OrderedDict(center=Center(), uniform=pysaliency.UniformModel()),
+        baseline_utils.ScikitLearnImageSubjectCrossValidationGenerator(stimuli, fixations),
+    )
+    pairs = zip(points, subjects, strict=True)
+    ours = np.mean([score_mixtures(xy, observer, SHAPE) for xy, observer in pairs], axis=0) / np.log(2)
+    for number, mixture in enumerate(MIXTURES):
+        if mixture.center == 0.1 and mixture.uniform == 0.01 and 0.03 < mixture.sigma < 0.1:
+            wanted = theirs.score(*np.log10([mixture.sigma, mixture.center, mixture.uniform]))
+            assert ours[number] == pytest.approx(wanted, abs=2e-3)

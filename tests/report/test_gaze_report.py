@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from kerasal import gaze, models, report, training
-from kerasal.datasets import GazeDataset, open_training_sets
-from kerasal.report import gaze_baselines, gaze_report
+from kerasal.datasets import GazeDataset, open_gaze, open_training_sets
+from kerasal.report import gaze_report
 
 import keras
 
@@ -90,18 +90,19 @@ def test_the_maps_are_those_that_are_scored():
         np.testing.assert_array_equal(shown[name], gaze.overlay(photo, expected))
 
 
-def test_other_observers_predict_better_than_chance():
-    random, images, points = np.random.default_rng(0), [], []
-    for _ in range(3):
-        images.append(np.zeros((40, 60, 3), np.uint8))
-        points.append(np.clip(random.normal((30, 20), 3, (40, 2)), 0, (59, 39)))
-    data = GazeDataset(images, points)
-    assert gaze_baselines.score_observers(data) is None
-    data.subjects = lambda name: np.repeat(np.arange(4), 10)
-    scores = gaze_baselines.score_observers(data)
-    assert scores["nss"].min() > 1 and scores["auc_judd"].min() > 0.8
-    data.subjects = lambda name: np.zeros(40, int)
-    assert gaze_baselines.score_observers(data) is None  # one observer has no other half
+@pytest.mark.slow
+def test_other_observers_are_the_ceiling(run, folder, tmp_path):
+    table = pd.read_csv(folder / "fixations.csv")
+    (tmp_path / "images").symlink_to(folder / "images")
+    table.assign(subject=table.groupby("image").cumcount() % 3).to_csv(tmp_path / "fixations.csv", index=False)
+    content = report.collect_report(run, data=tmp_path)
+    rows = {row[0]: row for row in content.scores[0].rows}
+    limit = gaze.ceiling(open_gaze(tmp_path)).table.mean()
+    assert [cell[0] for cell in rows["other observers"][1:4]] == [
+        f"{limit[key]:.3f}" for key in ("nss", "cc", "auc_judd")
+    ]
+    assert rows["other observers"][4:] == ["–"] * 4
+    assert f" of {limit['information_gain']:.2f} bits per fixation above the center" in content.lead[-1]
 
 
 @pytest.mark.slow

@@ -90,6 +90,7 @@ def test_a_hidden_channel_is_a_target_at_any_depth(method, shared_model, batch):
     assert np.abs(flat).max() > 0
 
 
+@pytest.mark.one_of_a_kind
 def test_maps_are_float32_and_finite(method, shared_model, batch):
     maps = method(shared_model("functional"), batch)
     assert maps.dtype == np.float32

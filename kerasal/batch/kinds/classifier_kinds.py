@@ -69,7 +69,7 @@ class Attribution(ClassifierKind):
         if "progress" in (job.smoothing or ()):
             raise ValueError("smoothing must not include progress. Use the argument progress of batch.run.")
         smoothing = job.smoothing
-        self.method = attribution.method_function(job.method) if smoothing is None else smooth(job.method, **smoothing)
+        self.method = getattr(attribution, self.spec.name) if smoothing is None else smooth(job.method, **smoothing)
         super().__init__(job)
         self.extra = self.spec.extra_name(job.options)
         if self.extra is not None:

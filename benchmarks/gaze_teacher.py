@@ -11,8 +11,8 @@ readout on stored tokens, and then the readout together with the last three bloc
 ``gaze_tune``; the epoch is chosen by the validation loss. Its prediction is the mean log-density of the models of all
 seeds, of the photo and its mirror image.
 
-The first form trains and prints the scores on the validation images. ``--test`` prints those of the test images. It was
-looked at once, after all choices. ``--label`` writes the densities for the training images and for folders of other
+The first form trains and prints the scores on the validation images. ``--test`` prints those of the test images, which
+are for no choice. ``--label`` writes the densities for the training images and for folders of other
 images, as gaze data to train on.
 A stopped run continues: tokens are stored in RUN, and finished trainings are not repeated.
 """

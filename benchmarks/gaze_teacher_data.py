@@ -94,7 +94,7 @@ def print_scores(title, predictors, data):
 
 
 def label(predictor, photos, output: pathlib.Path):
-    """Write photos, cut to the student's shape, and the teacher's densities, as a folder of gaze data.
+    """Write photos, cropped to the student's shape, and the teacher's densities, as a folder of gaze data.
 
     Args:
         predictor: the teacher.
@@ -107,21 +107,13 @@ def label(predictor, photos, output: pathlib.Path):
         for name, photo in photos:
             density = output / "maps" / f"{name}.npy"
             if not density.exists():
-                pixels = cut(images.to_channels(photo() if callable(photo) else images.read(photo), 3))
+                pixels = images.to_channels(photo() if callable(photo) else images.read(photo), 3)
+                pixels = images.fit_image(pixels, LABEL_SIZE)
                 with atomic_write(output / "images" / f"{name}.png") as beside:
                     Image.fromarray(pixels).save(beside, format="png")
                 with atomic_write(density) as beside, open(beside, "wb") as file:
                     np.save(file, next(predictor.raw([pixels])).astype(np.float32))
             advance(1)
-
-
-def cut(photo):
-    """Return the largest centered part with the shape of the student's images, resized to it."""
-    height, width = photo.shape[:2]
-    rows = min(height, round(width * LABEL_SIZE[0] / LABEL_SIZE[1]))
-    columns = min(width, round(height * LABEL_SIZE[1] / LABEL_SIZE[0]))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return images.resize(photo[top : top + rows, left : left + columns], LABEL_SIZE)
 
 
 def photos_of(folders):

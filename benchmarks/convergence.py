@@ -61,9 +61,8 @@ def print_tables(results, layers, epochs, filters):
     models = Table("variant", "seeds", "training", "test", *layers, title="Accuracy, and dead channels by layer (mean)")
     columns = ("variant", "similarity", "criterion", *layers, "layer 4 / layer 1 [95 %]", "verdict")
     order = Table(*columns, title="Epoch of convergence (mean over the seeds)")
-    ways = Table(
-        "similarity", "layer", *map(str, stored), title="sgd: similarity to the last epoch, mean over the seeds"
-    )
+    columns = ("variant", "similarity", "layer", *map(str, stored))
+    ways = Table(*columns, title="Similarity to the last epoch, mean over the seeds")
     for variant in dict.fromkeys(name for name, _ in results):
         runs = [result for (name, _), result in results.items() if name == variant]
         means = [f"{np.mean([run[key] for run in runs]):.3f}" for key in ("training", "accuracy")]
@@ -85,8 +84,8 @@ def print_tables(results, layers, epochs, filters):
                 factor, low, high = interval((1 + both[:, 3]) / (1 + both[:, 0]))
                 cells += [f"{factor:.2f} [{low:.2f}, {high:.2f}]", verdict(low, high)]
             order.add_row(variant, measure, criterion, *cells)
-        for measure, layer in itertools.product(MEASURES, layers if variant == "sgd" else ()):
+        for measure, layer in itertools.product(MEASURES, layers):
             mean = np.mean([run["similarities"][layer][measure] for run in runs], axis=0)
-            ways.add_row(measure, layer, *[f"{value:.2f}" for value in mean])
+            ways.add_row(variant, measure, layer, *[f"{value:.2f}" for value in mean])
     for table in (models, order, ways):
         console.print(table)

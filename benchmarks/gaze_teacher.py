@@ -26,10 +26,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from gaze_teacher_data import SIZE, Tokens, ensemble, label, photos_in, photos_of, print_scores
+from dinov2_classifier import PREPROCESSING
+from gaze_teacher_data import (
+    SIZE,
+    AveragedPredictor,
+    Tokens,
+    label,
+    package_predictor,
+    photos_in,
+    photos_of,
+    print_scores,
+)
 from gaze_teacher_model import Teacher
 
-import kerasal
 from kerasal import gaze
 from kerasal.datasets import open_gaze, open_training_sets
 from kerasal.losses.scores import cc
@@ -140,22 +149,25 @@ def main():
     parser.add_argument("--rate", type=float, default=1e-4, help="rate of the second step")
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
     parser.add_argument("--label", nargs="+", type=pathlib.Path, help="folders of images to predict")
+    parser.add_argument("--most", type=int, help="largest number of images of each of these folders")
     parser.add_argument("--densities", type=pathlib.Path, help="folder for the densities of --label")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
     models = [train_seed(options, seed, training_set, validation_set) for seed in options.seeds]
-    predictor = ensemble(models, mirrored=True)
+    package = package_predictor()
+    readers = [gaze.Predictor(model, PREPROCESSING) for model in models]
+    predictor = AveragedPredictor([*readers, package], mirrored=True)
     if options.label:
-        label(predictor, photos_in(training_set) + photos_of(options.label), options.densities)
+        labeler = AveragedPredictor([*readers, package], mirrored=False)
+        label(labeler, photos_in(training_set) + photos_of(options.label, options.most), options.densities)
     elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{folder.name}, test images", {"teacher": predictor}, open_gaze(folder, "test"))
     else:
-        package = gaze.Predictor(kerasal.load_model("gaze"), kerasal.model_spec("gaze").preprocessing)
-        pairs = zip(options.seeds, models, strict=True)
-        single = {f"seed {seed}": ensemble([model], mirrored=False) for seed, model in pairs}
-        rows = single | {"all, mirrored": predictor, "the package's": package}
+        single = {f"seed {seed}": reader for seed, reader in zip(options.seeds, readers, strict=True)}
+        transformers = {"transformers, mirrored": AveragedPredictor(readers, mirrored=True)}
+        rows = single | transformers | {"the package's": package, "teacher": predictor}
         print_scores("validation images", rows, validation_set)
 
 

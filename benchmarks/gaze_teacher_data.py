@@ -3,6 +3,7 @@
 import functools
 import pathlib
 
+import cv2
 import numpy as np
 from dinov2_classifier import PREPROCESSING
 from gaze_teacher_model import TAPS
@@ -10,6 +11,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+import kerasal
 from kerasal import gaze, images, metrics, preprocessing
 from kerasal.files import atomic_write
 from kerasal.images.image_folders import find_files
@@ -61,25 +63,32 @@ class Tokens:
 
 
 class AveragedPredictor(gaze.Predictor):
-    """A predictor that averages the log-densities of several models, and of a photo and its mirror image."""
+    """A predictor that averages the log-densities of several predictors, and of a photo and its mirror image.
 
-    def __init__(self, models, *, mirrored):
-        super().__init__(models[0], PREPROCESSING)
-        self._predictors, self._mirrored = [gaze.Predictor(model, PREPROCESSING) for model in models], mirrored
+    Each predictor has the same weight; its map is enlarged to the size of that of the first.
+    """
+
+    def __init__(self, predictors, *, mirrored):
+        super().__init__(predictors[0].model, predictors[0].convention)
+        self._predictors, self._mirrored = predictors, mirrored
 
     def raw(self, photographs, batch_size=16):
         for photo in photographs:
             views = [photo, np.ascontiguousarray(photo[:, ::-1])] if self._mirrored else [photo]
-            maps = []
+            logs = []
             for predictor in self._predictors:
                 plain, *others = predictor.raw(views, batch_size)
-                maps += [plain, *(other[:, ::-1] for other in others)]
-            logs = np.mean([np.log(values / values.sum()) for values in maps], axis=0)
-            yield np.exp(logs - logs.max())
+                for values in (plain, *(other[:, ::-1] for other in others)):
+                    values = np.log(values / values.sum())
+                    size = logs[0].shape[::-1] if logs else values.shape[::-1]
+                    logs.append(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR))
+            mean = np.mean(logs, axis=0)
+            yield np.exp(mean - mean.max())
 
 
-def ensemble(models, *, mirrored):
-    return AveragedPredictor(models, mirrored=mirrored)
+def package_predictor():
+    """Return the predictor of the package's own model with its first weights."""
+    return gaze.Predictor(kerasal.create_model("gaze", "kerasal"), kerasal.model_spec("gaze").preprocessing)
 
 
 def print_scores(title, predictors, data):
@@ -116,9 +125,16 @@ def label(predictor, photos, output: pathlib.Path):
             advance(1)
 
 
-def photos_of(folders):
-    """Return (name, path) of all images below folders; the names begin with that of the folder."""
-    found = [(folder, path) for folder in folders for path in find_files([folder])]
+def photos_of(folders, most=None):
+    """Return (name, path) of the images below folders, evenly spaced where a folder has more than ``most``.
+
+    The names begin with that of the folder.
+    """
+    found = []
+    for folder in folders:
+        paths = find_files([folder])
+        chosen = np.linspace(0, len(paths) - 1, min(most or len(paths), len(paths))).round().astype(int)
+        found += [(folder, paths[number]) for number in chosen]
     return [("-".join((folder.name, *path.relative_to(folder).with_suffix("").parts)), path) for folder, path in found]
 
 

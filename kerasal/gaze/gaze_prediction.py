@@ -16,7 +16,7 @@ from kerasal.checks import check_choice
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
-from kerasal.models.registry import create_model, model_spec
+from kerasal.models.registry import load_model, model_spec
 from kerasal.preprocessing import Preprocessing
 
 import keras
@@ -198,7 +198,7 @@ def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
 @functools.lru_cache(maxsize=4)
 def _bundled_predictor(size: tuple[int, int] | None) -> Predictor:
     """Return a predictor with the zoo's gaze model and its bundled weights."""
-    return Predictor(create_model("gaze", weights="kerasal"), model_spec("gaze").preprocessing, size=size)
+    return Predictor(load_model("gaze"), model_spec("gaze").preprocessing, size=size)
 
 
 def _read_photo(photo) -> np.ndarray:

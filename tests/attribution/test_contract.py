@@ -54,6 +54,7 @@ def test_one_net_has_one_map_however_it_is_spelled(method, kind, relu, shared_mo
     np.testing.assert_allclose(method(shared_model(kind, relu), batch, [0, 1, 2]), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.one_of_a_kind
 def test_a_batch_gives_what_its_images_give_alone(method, shared_model, batch):
     model = shared_model("functional")
     together = method(model, batch, [0, 1, 2])

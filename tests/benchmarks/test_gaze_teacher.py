@@ -1,0 +1,120 @@
+"""The teacher's averages and labels, and the distillation that learns from them, on a few generated photos."""
+
+import pathlib
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasal import gaze, images
+from kerasal.datasets import open_gaze
+from kerasal.layers import LogDensity
+
+import keras
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import gaze_student
+import gaze_teacher_data
+
+
+@pytest.fixture
+def photos():
+    return list(np.random.default_rng(0).integers(0, 255, (2, 240, 320, 3), np.uint8))
+
+
+def make_predictor(seed, stride):
+    initializer = keras.initializers.RandomNormal(stddev=0.3, seed=seed)
+    inputs = keras.Input((240, 320, 3))
+    scores = keras.layers.Conv2D(1, stride, strides=stride, kernel_initializer=initializer)(inputs)
+    scores = keras.layers.Reshape((240 // stride, 320 // stride))(scores)
+    return gaze.Predictor(keras.Model(inputs, LogDensity()(scores)), "unit")
+
+
+def test_the_average_is_that_of_the_log_densities(photos):
+    first, second = make_predictor(0, 20), make_predictor(1, 20)
+    average = list(gaze_teacher_data.AveragedPredictor([first, second], mirrored=False).raw(photos))
+    product = [np.sqrt(one * other) for one, other in zip(first.raw(photos), second.raw(photos), strict=True)]
+    np.testing.assert_allclose(average, [values / values.max() for values in product], rtol=1e-4)
+    coarse = gaze_teacher_data.AveragedPredictor([first, make_predictor(1, 40)], mirrored=False)
+    assert next(coarse.raw(photos)).shape == (12, 16)
+
+
+def test_the_map_of_the_mirror_image_is_mirrored(photos):
+    predictor = make_predictor(0, 20)
+    flipped = [photo[:, ::-1] for photo in photos]
+    both = gaze_teacher_data.AveragedPredictor([predictor], mirrored=True)
+    np.testing.assert_allclose(list(both.raw(photos)), [values[:, ::-1] for values in both.raw(flipped)], rtol=1e-5)
+    one = gaze_teacher_data.AveragedPredictor([predictor], mirrored=False)
+    assert np.abs(next(one.raw(photos)) - next(one.raw(flipped))[:, ::-1]).max() > 0.1
+
+
+def test_photos_are_spread_over_a_folder(tmp_path):
+    for number in range(10):
+        images.write(tmp_path / "a" / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
+    assert [name for name, _ in gaze_teacher_data.photos_of([tmp_path / "a"], 4)] == ["a-0", "a-3", "a-6", "a-9"]
+    assert len(gaze_teacher_data.photos_of([tmp_path / "a"])) == 10
+
+
+@pytest.fixture
+def folders(tmp_path, photos):
+    """A folder with gaze for two photos, and one with the labels of these and of a third photo."""
+    for name, photo in zip("12", photos, strict=True):
+        images.write(tmp_path / "gaze" / "images" / f"{name}.png", photo)
+    points = pd.DataFrame({"image": ["1", "1", "2", "2"], "x": [5, 9, 300, 200], "y": [5, 9, 200, 100]})
+    points.to_csv(tmp_path / "gaze" / "fixations.csv", index=False)
+    images.write(tmp_path / "more" / "3.png", np.full((300, 300, 3), 99, np.uint8))
+    data = open_gaze(tmp_path / "gaze")
+    listed = gaze_teacher_data.photos_in(data) + gaze_teacher_data.photos_of([tmp_path / "more"])
+    gaze_teacher_data.label(make_predictor(0, 20), listed, tmp_path / "labels")
+    return types.SimpleNamespace(data=data, labels=tmp_path / "labels", listed=listed)
+
+
+def test_labels_are_gaze_data_and_are_not_made_twice(folders, photos):
+    labels = open_gaze(folders.labels)
+    assert list(labels.names) == ["more-3", "train-1", "train-2"]
+    np.testing.assert_array_equal(labels.image("train-2"), photos[1])
+    expected = next(make_predictor(0, 20).raw([photos[0]]))
+    np.testing.assert_allclose(labels.density("train-1", (12, 16)), expected, atol=1e-6)
+    times = [path.stat().st_mtime_ns for path in sorted(folders.labels.rglob("*.*"))]
+    gaze_teacher_data.label(make_predictor(1, 20), folders.listed, folders.labels)
+    assert [path.stat().st_mtime_ns for path in sorted(folders.labels.rglob("*.*"))] == times
+
+
+def test_only_the_recorded_photos_have_a_truth(folders):
+    student = gaze_student.Photos(open_gaze(folders.labels), folders.data)
+    assert student.known.tolist() == [False, True, True]
+    np.testing.assert_array_equal(student.targets[..., 2].sum((1, 2)), [0, 2, 2])
+    assert (student.targets[..., 0].max((1, 2)) > 0).all() and not student.targets[0, ..., 1].any()
+    for path in folders.labels.rglob("train-1.*"):
+        path.unlink()
+    with pytest.raises(SystemExit, match="must contain the 2 training images, got none for train-1"):
+        gaze_student.Photos(open_gaze(folders.labels), folders.data)
+
+
+@pytest.mark.slow
+def test_each_ingredient_can_be_left_out(folders, tmp_path):
+    def train(without, change=lambda photos: None):
+        photos = gaze_student.Photos(open_gaze(folders.labels), folders.data)
+        change(photos)
+        path = tmp_path / "weights.npz"
+        settings = {"steps": 2, "rate": 1e-3, "seed": 0, "path": path}
+        gaze_student.train(photos, folders.data, without=without, **settings)
+        with np.load(path) as file:
+            return np.concatenate([file[name].ravel() for name in file.files]).astype(np.float32)
+
+    def other_teacher(photos):
+        photos.targets[..., 0] = photos.targets[:, ::-1, :, 0]
+
+    def other_image(photos):
+        photos.pixels[0] = 0
+
+    everything = train([])
+    np.testing.assert_array_equal(train([]), everything)
+    assert np.abs(train([], other_teacher) - everything).max() > 1e-4
+    assert np.abs(train([], other_image) - everything).max() > 1e-4
+    np.testing.assert_array_equal(train(["teacher"], other_teacher), train(["teacher"]))
+    np.testing.assert_array_equal(train(["unlabeled"], other_image), train(["unlabeled"]))
+    for part in gaze_student.INGREDIENTS:
+        assert np.abs(train([part]) - everything).max() > 1e-4, part

@@ -88,7 +88,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.filterwarnings("ignore::kerasal.attribution.ZeroMap")
-@pytest.mark.quick("two_inputs")
+@pytest.mark.slow
 def test_each_verdict_is_that_of_the_method(kind):
     """A method runs where the description says that it works, and raises the described error where not."""
     model = MODELS[kind]()

@@ -80,7 +80,17 @@ def truth(data, name):
     return np.stack([np.asarray(data.density(name, MAP_SIZE)), np.asarray(data.fixation_map(name, MAP_SIZE))], axis=-1)
 
 
-def train(photos, validation, *, steps, rate, seed, without, path):
+def draw(pool, count, random):
+    """Yield ``count`` numbers of a pool at a time, in a new order whenever all were drawn."""
+    order = []
+    while True:
+        if len(order) < count:
+            order = [*order, *random.permutation(pool)]
+        yield np.array(order[:count], int)
+        order = order[count:]
+
+
+def train(photos, validation, *, steps, rate, seed, without, share=None, path):
     """Train a student; write the averaged weights with the lowest validation loss to ``path``."""
     keras.utils.set_random_seed(seed)
     model = kerasal.create_model("gaze", "kerasal")
@@ -89,7 +99,13 @@ def train(photos, validation, *, steps, rate, seed, without, path):
     optimizer.build(model.trainable_variables)
     held_out = np.stack([validation.image(name) for name in validation.names])
     held_truth = np.stack([truth(validation, name) for name in validation.names]).astype(np.float32)
-    pool = np.flatnonzero(photos.known) if {"unlabeled", "teacher"} & set(without) else np.arange(len(photos.known))
+    recorded, others = np.flatnonzero(photos.known), np.flatnonzero(~photos.known)
+    if {"unlabeled", "teacher"} & set(without):
+        pools = [(recorded, BATCH)]
+    elif share is None:
+        pools = [(np.arange(len(photos.known)), BATCH)]
+    else:
+        pools = [(recorded, round(share * BATCH)), (others, BATCH - round(share * BATCH))]
 
     def maps(pixels, training):
         return shape_maps(model(preprocess(pixels, convention), training=training), MAP_SIZE, log=True)
@@ -114,14 +130,13 @@ def train(photos, validation, *, steps, rate, seed, without, path):
         outputs = maps(pixels, training=False)
         return _TRUTH.call(target, outputs), cc(target[..., 0], outputs)
 
-    random, order, best, losses = np.random.default_rng(seed), [], np.inf, []
+    random, best, losses = np.random.default_rng(seed), np.inf, []
+    draws = [draw(pool, count, random) for pool, count in pools]
     beside = path.with_name(f"part-{path.name}")
     every = -(-steps // 10)
     with progress_bar(path.stem, steps) as advance:
         for done in range(1, steps + 1):
-            if len(order) < BATCH:
-                order = [*order, *random.permutation(pool)]
-            rows, order = np.array(order[:BATCH]), order[BATCH:]
+            rows = np.concatenate([next(part) for part in draws])
             flipped = random.random(BATCH) < (0 if "mirror" in without else 0.5)
             optimizer.learning_rate.assign(rate * min(1, done / 50) * (1 + np.cos(np.pi * done / steps)) / 2)
             pixels, targets = (
@@ -158,19 +173,21 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--share", type=float, help="share of the recorded photos in each batch; default: as in LABELS")
     parser.add_argument("--without", nargs="+", choices=INGREDIENTS, default=[])
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
-    name = "-".join(["student", *(f"no-{part}" for part in sorted(options.without))])
+    share = [] if options.share is None else [f"share-{options.share:g}"]
+    name = "-".join(["student", *share, *(f"no-{part}" for part in sorted(options.without))])
     paths = {seed: options.output / f"{name}-{seed}.npz" for seed in options.seeds}
     photos = None
     for seed, path in paths.items():
         if not path.exists():
             photos = photos or Photos(open_gaze(options.labels), training_set)
-            arguments = {"steps": options.steps, "rate": options.rate, "seed": seed, "without": options.without}
-            train(photos, validation_set, **arguments, path=path)
+            settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share")}
+            train(photos, validation_set, seed=seed, **settings, path=path)
     students = {
         f"{name}, seed {seed}": gaze.Predictor(kerasal.create_model("gaze", path), package_predictor().convention)
         for seed, path in paths.items()

@@ -92,11 +92,23 @@ def package_predictor():
 
 
 def print_scores(title, predictors, data):
-    """Print the means of ``gaze.evaluate``, each with half the width of its 95 % interval."""
-    table = Table("", *COLUMNS.values(), title=f"{title}, {len(data)}")
-    for name, predictor in predictors.items():
-        scores = gaze.evaluate(predictor, data, baselines=(), progress=True).drop(columns="error").astype(float)
-        summary = metrics.summarize(scores)
+    """Print the means of ``gaze.evaluate`` and their differences from the last predictor on the same images.
+
+    Behind each mean is half the width of its 95 % interval over the images.
+    """
+    scores = {
+        name: gaze.evaluate(predictor, data, baselines=(), progress=True)[list(COLUMNS)].astype(float)
+        for name, predictor in predictors.items()
+    }
+    *others, last = scores
+    _print_table(f"{title}, {len(data)}", scores)
+    _print_table(f"difference from {last}", {name: scores[name] - scores[last] for name in others})
+
+
+def _print_table(title, scores):
+    table = Table("", *COLUMNS.values(), title=title)
+    for name, values in scores.items():
+        summary = metrics.summarize(values)
         cells = [summary.loc[key] for key in COLUMNS]
         table.add_row(name, *(f"{cell['mean']:.3f} ± {(cell['high'] - cell['low']) / 2:.3f}" for cell in cells))
     Console(width=120).print(table)

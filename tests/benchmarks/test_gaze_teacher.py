@@ -93,13 +93,29 @@ def test_only_the_recorded_photos_have_a_truth(folders):
         gaze_student.Photos(open_gaze(folders.labels), folders.data)
 
 
+def test_every_photo_is_drawn_before_one_is_drawn_again():
+    draws = gaze_student.draw(np.arange(5, 11), 3, np.random.default_rng(0))
+    for _ in range(3):
+        assert sorted(np.concatenate([next(draws), next(draws)])) == [5, 6, 7, 8, 9, 10]
+    assert next(gaze_student.draw(np.arange(0), 0, np.random.default_rng(0))).shape == (0,)
+
+
+def test_the_table_has_the_differences_of_the_same_images(folders, capsys):
+    rows = {"one": make_predictor(0, 20), "other": make_predictor(1, 20)}
+    gaze_teacher_data.print_scores("two photos", rows, folders.data)
+    lines = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│ o")]
+    one, other, difference = ([float(cell.split(" ± ")[0]) for cell in line[1:]] for line in lines)
+    np.testing.assert_allclose(np.subtract(one, other), difference, atol=2e-3)
+    assert [line[0].strip() for line in lines] == ["one", "other", "one"]
+
+
 @pytest.mark.slow
 def test_each_ingredient_can_be_left_out(folders, tmp_path):
-    def train(without, change=lambda photos: None):
+    def train(without, change=lambda photos: None, share=None):
         photos = gaze_student.Photos(open_gaze(folders.labels), folders.data)
         change(photos)
         path = tmp_path / "weights.npz"
-        settings = {"steps": 2, "rate": 1e-3, "seed": 0, "path": path}
+        settings = {"steps": 2, "rate": 1e-3, "seed": 0, "share": share, "path": path}
         gaze_student.train(photos, folders.data, without=without, **settings)
         with np.load(path) as file:
             return np.concatenate([file[name].ravel() for name in file.files]).astype(np.float32)
@@ -116,5 +132,6 @@ def test_each_ingredient_can_be_left_out(folders, tmp_path):
     assert np.abs(train([], other_image) - everything).max() > 1e-4
     np.testing.assert_array_equal(train(["teacher"], other_teacher), train(["teacher"]))
     np.testing.assert_array_equal(train(["unlabeled"], other_image), train(["unlabeled"]))
+    np.testing.assert_array_equal(train([], other_image, share=1), train([], share=1))
     for part in gaze_student.INGREDIENTS:
         assert np.abs(train([part]) - everything).max() > 1e-4, part

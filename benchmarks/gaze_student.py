@@ -12,7 +12,8 @@ an image without, only the latter. The result is the moving average of the weigh
 loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a random tenth of both data sets.
 
 ``--without`` leaves out the images without fixations (unlabeled), the teacher and with it those images (teacher),
-mirror images (mirror) or the average of the weights (average); the number of steps remains. The first forms print the
+mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part of
+each batch that is drawn from the images with fixations, which is that of LABELS by default. The first forms print the
 scores on the validation images; ``--test`` prints those of the test images, which are for no choice. Finished trainings
 in RUN are not repeated.
 """
@@ -84,7 +85,7 @@ def draw(pool, count, random):
     """Yield ``count`` numbers of a pool at a time, in a new order whenever all were drawn."""
     order = []
     while True:
-        if len(order) < count:
+        while len(order) < count:
             order = [*order, *random.permutation(pool)]
         yield np.array(order[:count], int)
         order = order[count:]
@@ -110,6 +111,8 @@ def train(photos, validation, *, steps, rate, seed, without, share=None, path):
     def maps(pixels, training):
         return shape_maps(model(preprocess(pixels, convention), training=training), MAP_SIZE, log=True)
 
+    if any(count and not len(pool) for pool, count in pools):
+        raise SystemExit("LABELS must contain photos without fixations for --share below 1, got none.")
     averages = [tf.Variable(variable.value) for variable in model.trainable_variables]
 
     @tf.function(reduce_retracing=True)

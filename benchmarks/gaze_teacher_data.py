@@ -102,7 +102,8 @@ def print_scores(title, predictors, data):
     }
     *others, last = scores
     _print_table(f"{title}, {len(data)}", scores)
-    _print_table(f"difference from {last}", {name: scores[name] - scores[last] for name in others})
+    if others:
+        _print_table(f"difference from {last}", {name: scores[name] - scores[last] for name in others})
 
 
 def _print_table(title, scores):

@@ -12,10 +12,10 @@ an image without, only the latter. The result is the moving average of the weigh
 loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a random tenth of both data sets.
 
 ``--without`` leaves out the images without fixations (unlabeled), the teacher and with it those images (teacher),
-mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part of
-each batch that is drawn from the images with fixations, which is that of LABELS by default. The first forms print the
-scores on the validation images; ``--test`` prints those of the test images, which are for no choice. Finished trainings
-in RUN are not repeated.
+mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part
+of each batch that is drawn from the images with fixations, by default that of LABELS. The first forms print the scores
+on the validation images; ``--test`` prints those of the test images, which are for no choice. Finished trainings in RUN
+are not repeated.
 """
 
 import argparse

@@ -174,7 +174,7 @@ def main():
     parser.add_argument("labels", type=pathlib.Path, help="folder of gaze data from gaze_teacher.py --label")
     parser.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("runs/gaze-student"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--share", type=float, help="share of the recorded photos in each batch; default: as in LABELS")
     parser.add_argument("--without", nargs="+", choices=INGREDIENTS, default=[])
@@ -183,7 +183,8 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
     share = [] if options.share is None else [f"share-{options.share:g}"]
-    name = "-".join(["student", *share, *(f"no-{part}" for part in sorted(options.without))])
+    settings = [f"{options.steps}-steps", f"rate-{options.rate:g}"]  # so that no training of other settings is used
+    name = "-".join(["student", *settings, *share, *(f"no-{part}" for part in sorted(options.without))])
     paths = {seed: options.output / f"{name}-{seed}.npz" for seed in options.seeds}
     photos = None
     for seed, path in paths.items():
@@ -192,15 +193,15 @@ def main():
             settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share")}
             train(photos, validation_set, seed=seed, **settings, path=path)
     students = {
-        f"{name}, seed {seed}": gaze.Predictor(kerasal.create_model("gaze", path), package_predictor().convention)
+        f"seed {seed}": gaze.Predictor(kerasal.create_model("gaze", path), package_predictor().convention)
         for seed, path in paths.items()
     }
     rows = students | {"first weights": package_predictor()}
     if options.test:
         for folder in (options.osie, options.crowd):
-            print_scores(f"{folder.name}, test images", rows, open_gaze(folder, "test"))
+            print_scores(f"{name}: {folder.name}, test images", rows, open_gaze(folder, "test"))
     else:
-        print_scores("validation images", rows, validation_set)
+        print_scores(f"{name}: validation images", rows, validation_set)
 
 
 if __name__ == "__main__":

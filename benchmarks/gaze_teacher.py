@@ -8,12 +8,12 @@ The teacher reads the tokens of three blocks of DINOv2 ViT-S/14 (``taps``) at 33
 convolutional readout, a blur and a center prior; its output is a log-density on 48 × 64 cells. It is trained in two
 steps, on the images and with the validation images of ``kerasal gaze train`` (a random tenth of both data sets): the
 readout on stored tokens, and then the readout together with the last three blocks. The loss is that of the recipe
-``gaze_tune``; the epoch is chosen by the validation loss. Its prediction is the mean log-density of the models of all
-seeds, of the photo and its mirror image.
+``gaze_tune``; the epoch is chosen by the validation loss. The teacher's prediction is the mean log-density of the
+transformers of all seeds and of the package's own model, of the photo and its mirror image.
 
 The first form trains and prints the scores on the validation images. ``--test`` prints those of the test images, which
-are for no choice. ``--label`` writes the densities for the training images and for folders of other
-images, as gaze data to train on.
+are for no choice. ``--label`` writes the densities for the training images and for folders of other images, as gaze
+data to train on; for these, to save half of the time, mirror images are not averaged.
 A stopped run continues: tokens are stored in RUN, and finished trainings are not repeated.
 """
 
@@ -144,8 +144,8 @@ def main():
     parser.add_argument("backbone", type=pathlib.Path, help="dinov2_small.py, beside its weights dinov2_small.npz")
     parser.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("runs/gaze-teacher"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--epochs", type=int, default=8, help="epochs of the readout")
-    parser.add_argument("--tune", type=int, default=5, help="epochs of the readout and the last three blocks")
+    parser.add_argument("--epochs", type=int, default=7, help="epochs of the readout")
+    parser.add_argument("--tune", type=int, default=3, help="epochs of the readout and the last three blocks")
     parser.add_argument("--rate", type=float, default=1e-4, help="rate of the second step")
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
     parser.add_argument("--label", nargs="+", type=pathlib.Path, help="folders of images to predict")

@@ -1,5 +1,6 @@
 """Stored tokens, averaged predictions and labels of the teacher, for ``gaze_teacher.py``."""
 
+import collections
 import functools
 import pathlib
 
@@ -148,7 +149,11 @@ def photos_of(folders, most=None):
         paths = find_files([folder])
         chosen = np.linspace(0, len(paths) - 1, min(most or len(paths), len(paths))).round().astype(int)
         found += [(folder, paths[number]) for number in chosen]
-    return [("-".join((folder.name, *path.relative_to(folder).with_suffix("").parts)), path) for folder, path in found]
+    names = ["-".join((folder.name, *path.relative_to(folder).with_suffix("").parts)) for folder, path in found]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise SystemExit(f"The images must have different names, got {twice[0]} twice. Rename a folder.")
+    return [(name, path) for name, (_, path) in zip(names, found, strict=True)]
 
 
 def photos_in(data):

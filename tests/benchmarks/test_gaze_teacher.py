@@ -55,6 +55,9 @@ def test_photos_are_spread_over_a_folder(tmp_path):
         images.write(tmp_path / "a" / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
     assert [name for name, _ in gaze_teacher_data.photos_of([tmp_path / "a"], 4)] == ["a-0", "a-3", "a-6", "a-9"]
     assert len(gaze_teacher_data.photos_of([tmp_path / "a"])) == 10
+    images.write(tmp_path / "b" / "a" / "3.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(SystemExit, match="must have different names, got a-3 twice"):
+        gaze_teacher_data.photos_of([tmp_path / "a", tmp_path / "b" / "a"])
 
 
 @pytest.fixture

@@ -61,6 +61,8 @@ def test_the_head_counts_the_verdicts():
     head = " ".join(text[: text.index("## ")].split())
     assert f"Of the {len(rows)} rows below, {counts['reproduced']} are reproduced, {counts['weaker']} weaker" in head
     assert f"{counts['not reproduced']} not reproduced and {counts['not tested']} not tested." in head
+    tried = sum(row[3] == "not tested" and bool(row[4]) for row in rows)
+    assert f"Of those not tested, {tried} were tried" in head
     listed = re.search(r"Not reproduced: ([^.]*)\.", head)
     assert listed is not None and len(listed[1].split("; ")) == counts["not reproduced"]
 

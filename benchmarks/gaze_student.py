@@ -14,8 +14,9 @@ loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a rand
 ``--without`` leaves out the images without fixations (unlabeled), the teacher and with it those images (teacher),
 mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part
 of each batch that is drawn from the images with fixations, by default that of LABELS. The first forms print the scores
-on the validation images; ``--test`` prints those of the test images, which are for no choice. Finished trainings in RUN
-are not repeated.
+on the validation images; ``--test`` prints those of the test images, which are for no choice. ``--compare DENSITIES``
+prints how far the students are from the teacher, on photos that ``gaze_teacher.py --label ... --not-in LABELS`` chose.
+Finished trainings in RUN are not repeated.
 """
 
 import argparse
@@ -27,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from gaze_teacher_data import package_predictor, print_scores
+from gaze_teacher_data import package_predictor, print_distances, print_scores
 
 import kerasal
 from kerasal import gaze
@@ -179,6 +180,9 @@ def main():
     parser.add_argument("--share", type=float, help="share of the recorded photos in each batch; default: as in LABELS")
     parser.add_argument("--without", nargs="+", choices=INGREDIENTS, default=[])
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
+    parser.add_argument(
+        "--compare", type=pathlib.Path, help="densities of the teacher for photos that are not in LABELS"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
@@ -197,7 +201,9 @@ def main():
         for seed, path in paths.items()
     }
     rows = students | {"first weights": package_predictor()}
-    if options.test:
+    if options.compare:
+        print_distances(f"{name}: distance from the teacher", rows, open_gaze(options.compare))
+    elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{name}: {folder.name}, test images", rows, open_gaze(folder, "test"))
     else:

@@ -13,7 +13,8 @@ transformers of all seeds and of the package's own model, of the photo and its m
 
 The first form trains and prints the scores on the validation images. ``--test`` prints those of the test images, which
 are for no choice. ``--label`` writes the densities for the training images and for folders of other images, as gaze
-data to train on; for these, to save half of the time, mirror images are not averaged.
+data to train on; for these, to save half of the time, mirror images are not averaged. ``--not-in LABELS`` leaves out
+the training images and those photos that are in another such folder, to compare a student with the teacher on new ones.
 A stopped run continues: tokens are stored in RUN, and finished trainings are not repeated.
 """
 
@@ -151,6 +152,7 @@ def main():
     parser.add_argument("--label", nargs="+", type=pathlib.Path, help="folders of images to predict")
     parser.add_argument("--most", type=int, help="largest number of images of each of these folders")
     parser.add_argument("--densities", type=pathlib.Path, help="folder for the densities of --label")
+    parser.add_argument("--not-in", type=pathlib.Path, help="folder of other densities, whose photos are left out")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
@@ -160,7 +162,9 @@ def main():
     predictor = AveragedPredictor([*readers, package], mirrored=True)
     if options.label:
         labeler = AveragedPredictor([*readers, package], mirrored=False)
-        label(labeler, photos_in(training_set) + photos_of(options.label, options.most), options.densities)
+        known = open_gaze(options.not_in).names if options.not_in else ()
+        photos = [] if options.not_in else photos_in(training_set)
+        label(labeler, photos + photos_of(options.label, options.most, known), options.densities)
     elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{folder.name}, test images", {"teacher": predictor}, open_gaze(folder, "test"))

@@ -6,6 +6,7 @@ import pathlib
 
 import cv2
 import numpy as np
+import pandas as pd
 from dinov2_classifier import PREPROCESSING
 from gaze_teacher_model import TAPS
 from PIL import Image
@@ -22,6 +23,7 @@ SIZE = (336, 448)
 LABEL_SIZE = (240, 320)
 """Size of the images that are labeled, that of the student."""
 COLUMNS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC", "auc_shuffled": "sAUC", "information_gain": "IG, bits"}
+DENSITY_COLUMNS = {"cc": "CC", "kld": "KL divergence, nats"}
 _PART = 30
 
 
@@ -101,17 +103,32 @@ def print_scores(title, predictors, data):
         name: gaze.evaluate(predictor, data, baselines=(), progress=True)[list(COLUMNS)].astype(float)
         for name, predictor in predictors.items()
     }
+    _print_tables(title, scores, COLUMNS)
+
+
+def print_distances(title, predictors, data):
+    """Print CC and KL divergence of predictions from the densities of ``data``, which needs no fixations, likewise."""
+    scores = {}
+    for name, predictor in predictors.items():
+        predictions = gaze.predict_many((data.image(image) for image in data.names), predictor)
+        pairs = [(found.map, data.density(image)) for found, image in zip(predictions, data.names, strict=True)]
+        values = [{"cc": metrics.cc(*pair), "kld": metrics.kld(*pair)} for pair in pairs]
+        scores[name] = pd.DataFrame(values, index=data.names)
+    _print_tables(title, scores, DENSITY_COLUMNS)
+
+
+def _print_tables(title, scores, columns):
     *others, last = scores
-    _print_table(f"{title}, {len(data)}", scores)
+    _print_table(f"{title}, {len(scores[last])}", scores, columns)
     if others:
-        _print_table(f"difference from {last}", {name: scores[name] - scores[last] for name in others})
+        _print_table(f"difference from {last}", {name: scores[name] - scores[last] for name in others}, columns)
 
 
-def _print_table(title, scores):
-    table = Table("", *COLUMNS.values(), title=title)
+def _print_table(title, scores, columns):
+    table = Table("", *columns.values(), title=title)
     for name, values in scores.items():
         summary = metrics.summarize(values)
-        cells = [summary.loc[key] for key in COLUMNS]
+        cells = [summary.loc[key] for key in columns]
         table.add_row(name, *(f"{cell['mean']:.3f} ± {(cell['high'] - cell['low']) / 2:.3f}" for cell in cells))
     Console(width=120).print(table)
 
@@ -139,21 +156,24 @@ def label(predictor, photos, output: pathlib.Path):
             advance(1)
 
 
-def photos_of(folders, most=None):
+def photos_of(folders, most=None, without=()):
     """Return (name, path) of the images below folders, evenly spaced where a folder has more than ``most``.
 
-    The names begin with that of the folder.
+    The names begin with that of the folder. Images whose names are among ``without`` are left out.
     """
-    found = []
+    found, without = [], set(without)
     for folder in folders:
-        paths = find_files([folder])
-        chosen = np.linspace(0, len(paths) - 1, min(most or len(paths), len(paths))).round().astype(int)
-        found += [(folder, paths[number]) for number in chosen]
-    names = ["-".join((folder.name, *path.relative_to(folder).with_suffix("").parts)) for folder, path in found]
-    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+        names = {
+            path: "-".join((folder.name, *path.relative_to(folder).with_suffix("").parts))
+            for path in find_files([folder])
+        }
+        pairs = [(name, path) for path, name in names.items() if name not in without]
+        chosen = np.linspace(0, len(pairs) - 1, min(most or len(pairs), len(pairs))).round().astype(int)
+        found += [pairs[number] for number in chosen]
+    twice = [name for name, count in collections.Counter(name for name, _ in found).items() if count > 1]
     if twice:
         raise SystemExit(f"The images must have different names, got {twice[0]} twice. Rename a folder.")
-    return [(name, path) for name, (_, path) in zip(names, found, strict=True)]
+    return found
 
 
 def photos_in(data):

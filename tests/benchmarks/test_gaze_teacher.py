@@ -55,6 +55,8 @@ def test_photos_are_spread_over_a_folder(tmp_path):
         images.write(tmp_path / "a" / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
     assert [name for name, _ in gaze_teacher_data.photos_of([tmp_path / "a"], 4)] == ["a-0", "a-3", "a-6", "a-9"]
     assert len(gaze_teacher_data.photos_of([tmp_path / "a"])) == 10
+    others = gaze_teacher_data.photos_of([tmp_path / "a"], 3, without=["a-0", "a-1", "b-2"])
+    assert [name for name, _ in others] == ["a-2", "a-6", "a-9"]
     images.write(tmp_path / "b" / "a" / "3.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(SystemExit, match="must have different names, got a-3 twice"):
         gaze_teacher_data.photos_of([tmp_path / "a", tmp_path / "b" / "a"])
@@ -110,6 +112,15 @@ def test_the_table_has_the_differences_of_the_same_images(folders, capsys):
     one, other, difference = ([float(cell.split(" ± ")[0]) for cell in line[1:]] for line in lines)
     np.testing.assert_allclose(np.subtract(one, other), difference, atol=2e-3)
     assert [line[0].strip() for line in lines] == ["one", "other", "one"]
+
+
+def test_the_distance_from_the_teacher_is_0_for_the_teacher(folders, capsys):
+    rows = {"other": make_predictor(1, 20), "one": make_predictor(0, 20)}
+    gaze_teacher_data.print_distances("two photos", rows, open_gaze(folders.labels).subset([1, 2]))
+    lines = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│ o")]
+    other, one, difference = ([float(cell.split(" ± ")[0]) for cell in line[1:]] for line in lines)
+    assert one[0] > 0.99 and one[1] < 0.01 and other[0] < 0.9 and other[1] > 0.05
+    np.testing.assert_allclose(np.subtract(other, one), difference, atol=2e-3)
 
 
 @pytest.mark.slow

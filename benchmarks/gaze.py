@@ -102,6 +102,9 @@ def main():
         test = test.subset(range(options.images)) if options.images else test
         values, centrality = scores(gaze.Predictor(model, convention), test)
         rows["gaze"] = values["model"]
+        if not options.model:
+            earlier = gaze.Predictor(kerasal.create_model("gaze", "kerasal"), convention)
+            rows['gaze, weights "kerasal"'] = scores(earlier, test)[0]["model"]
         with center_bias_switched_off(model):
             rows["gaze, without its center prior"] = scores(gaze.Predictor(model, convention), test)[0]["model"]
         with blur_switched_off(model):

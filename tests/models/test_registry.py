@@ -62,12 +62,13 @@ def test_a_model_is_what_its_row_says(name, tmp_path):
 @pytest.mark.parametrize("name", [n for n in NAMES if any(w.file for w in kerasal.model_spec(n).weights.values())])
 @pytest.mark.quick("five_class_cnn", "mnist_cnn", "shallow_saliency", "gaze")
 def test_shipped_weights_load_and_are_small(name):
-    for key, weights in kerasal.model_spec(name).weights.items():
+    for number, (key, weights) in enumerate(kerasal.model_spec(name).weights.items()):
         if weights.file is not None:
             assert weights.package != "kerasal" or weights.file.stat().st_size < 5_200_000
             model = kerasal.create_model(name, weights=key)
             assert all(np.isfinite(array).all() for array in model.get_weights())
-            np.testing.assert_array_equal(kerasal.load_model(name).get_weights()[0], model.get_weights()[0])
+            if number == 0:
+                np.testing.assert_array_equal(kerasal.load_model(name).get_weights()[0], model.get_weights()[0])
 
 
 def test_named_weights_bring_their_options():

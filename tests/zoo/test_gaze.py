@@ -78,3 +78,13 @@ def test_an_encoder_of_another_net_is_refused(tmp_path):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "other.keras", **TINY)
     with pytest.raises(FileNotFoundError, match="no weights file"):
         kerasal.create_model("gaze", encoder_weights=tmp_path / "none.keras", **TINY)
+
+
+def test_both_weights_are_small_and_differ():
+    weights = kerasal.model_spec("gaze").weights
+    assert list(weights) == ["distilled", "kerasal"], "load_model uses the first"
+    assert all(one.file.stat().st_size <= 3_000_000 for one in weights.values())
+    image = RANDOM.uniform(-1, 1, (1, 240, 320, 3)).astype(np.float32)
+    first, second = (np.asarray(kerasal.create_model("gaze", name)(image)) for name in weights)
+    np.testing.assert_array_equal(kerasal.load_model("gaze")(image), first)
+    assert np.abs(first - second).max() > 0.1

@@ -184,6 +184,13 @@ def main():
         "--compare", type=pathlib.Path, help="densities of the teacher for photos that are not in LABELS"
     )
     options = parser.parse_args()
+    if options.share is not None and not 0 < options.share <= 1:
+        parser.error(f"--share must be above 0 and at most 1, got {options.share}.")
+    if options.share is not None and {"unlabeled", "teacher"} & set(options.without):
+        parser.error("--share must be left out with --without unlabeled or teacher, which use recorded photos alone.")
+    if options.compare and options.test:
+        parser.error("--compare and --test must not be given together.")
+    new_photos = open_gaze(options.compare) if options.compare else None
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
     share = [] if options.share is None else [f"share-{options.share:g}"]
@@ -201,8 +208,8 @@ def main():
         for seed, path in paths.items()
     }
     rows = students | {"first weights": package_predictor()}
-    if options.compare:
-        print_distances(f"{name}: distance from the teacher", rows, open_gaze(options.compare))
+    if new_photos:
+        print_distances(f"{name}: distance from {options.compare.name}", rows, new_photos)
     elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{name}: {folder.name}, test images", rows, open_gaze(folder, "test"))

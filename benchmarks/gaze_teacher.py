@@ -154,6 +154,14 @@ def main():
     parser.add_argument("--densities", type=pathlib.Path, help="folder for the densities of --label")
     parser.add_argument("--not-in", type=pathlib.Path, help="folder of other densities, whose photos are left out")
     options = parser.parse_args()
+    if bool(options.label) != bool(options.densities):
+        parser.error("--label and --densities must be given together.")
+    if options.not_in and not options.label:
+        parser.error("--not-in must be given with --label.")
+    if options.most is not None and options.most < 1:
+        parser.error(f"--most must be a positive integer, got {options.most}.")
+    known = open_gaze(options.not_in).names if options.not_in else ()
+    others = photos_of(options.label or [], options.most, known)
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
     models = [train_seed(options, seed, training_set, validation_set) for seed in options.seeds]
@@ -162,9 +170,8 @@ def main():
     predictor = AveragedPredictor([*readers, package], mirrored=True)
     if options.label:
         labeler = AveragedPredictor([*readers, package], mirrored=False)
-        known = open_gaze(options.not_in).names if options.not_in else ()
         photos = [] if options.not_in else photos_in(training_set)
-        label(labeler, photos + photos_of(options.label, options.most, known), options.densities)
+        label(labeler, photos + others, options.densities)
     elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{folder.name}, test images", {"teacher": predictor}, open_gaze(folder, "test"))

@@ -12,17 +12,17 @@ Input: RGB images of any size, (pixels - 127) / 128. The model was trained at 24
 
 Output: the log-density of the fixations in nats, one value per 8 × 8 pixels: (N, ceil(H / 8), ceil(W / 8)).
 
-Weights: "distilled" (2.9 MB, half precision, included) are the default. They are those of "kerasal", trained further
-to predict what a larger model, the teacher, predicts: the mean log-density of DINOv2 ViT-S/14 with a readout, tuned on
-the same data, and of "kerasal", each of the photo and, for the scores, its mirror image. The loss of half of each batch
-is the mean of that of ``gaze_tune`` on the fixations of the 810 training images below and on the teacher's densities;
-that of the other half is on the teacher's densities for 2,128 photos that nobody was recorded on (1,000 each of
-ImageNet and Caltech-101, 128 of COCO, whose own licenses apply to the photos; none is included). 3,000 steps of 16
-images on a CPU, seed 0; a moving average of the weights, at the step with the lowest validation loss (2,400):
+Weights: "distilled" (2.9 MB, half precision, included) are the default. They are those of "kerasal", trained further to
+predict what a larger model, the teacher, predicts: the mean log-density of DINOv2 ViT-S/14 with a readout, tuned on the
+same data, and of "kerasal". DINOv2 is of Oquab et al. 2023 (Apache-2.0). The loss of half of each batch is the mean of
+that of ``gaze_tune`` on the fixations of the 810 training images below and on the teacher's densities; that of the
+other half is on the teacher's densities for 2,128 photos that nobody was recorded on (1,000 each of ImageNet and
+Caltech-101, 128 of COCO, whose own licenses apply to the photos; none is included). 3,000 steps of 16 images on a CPU,
+seed 0; a moving average of the weights, at the step with the lowest validation loss (2,400):
 
     python benchmarks/gaze_teacher.py osie crowd dinov2_small.py -o TEACHER \
         --label coco128/images imagenet1000/images caltech101 --most 1000 --densities LABELS
-    python benchmarks/gaze_student.py osie crowd LABELS -o STUDENTS --steps 3000 --share 0.5 --seeds 0 1 2
+    python benchmarks/gaze_student.py osie crowd LABELS -o STUDENTS --steps 3000 --share 0.5 --seeds 0 1
 
 Weights: "kerasal" (2.9 MB, half precision, included; ``kerasal gaze predict gaze --weights kerasal PHOTO.jpg``) were
 the default before. Training data: the 500 training images of OSIE (Xu et al. 2014) and the 400 of crowd (Jiang et al.
@@ -42,10 +42,11 @@ fine-tuned model reached 1.940 and .775. Fine-tuned by the likelihood alone it r
 recipe combines both losses. Both trainings were repeated with these commands on the same machine: the weights were
 bit-identical.
 
-Results: on the test images, which were not used for any choice, ``kerasal gaze evaluate gaze --data osie`` (and
-``--data crowd``) prints the following (after each mean, half its 95 % interval from bootstrap samples of the images;
-IG: information gain over the center Gaussian in bits per fixation). ``python benchmarks/gaze.py osie crowd --fastgaze
-fastgaze.keras`` prints all rows:
+Results: on the test images, which were not used for any choice (but on which the teacher and another student had been
+scored before, see ``benchmarks/README.md``), ``kerasal gaze evaluate gaze --data osie`` (and ``--data crowd``) prints
+the following (after each mean, half its 95 % interval from bootstrap samples of the images; IG: information gain over
+the center Gaussian in bits per fixation). ``python benchmarks/gaze.py osie crowd --fastgaze fastgaze.keras`` prints all
+rows:
 
 | OSIE, 200 images | NSS | CC | AUC (Judd) | sAUC | IG |
 |---|---|---|---|---|---|
@@ -118,11 +119,11 @@ in all of these trainings; what they contribute was not measured. A third seed o
 1,200 steps, with a loss of -2.390 (-2.388 and -2.381 for the others at this step).
 
 Limits: the model was trained on the gaze of about 15 people per photo, who viewed 810 photographs of scenes and crowds
-freely for a few seconds. It favors faces, text and single objects on a plain background. Among 25 photos from six data
-sets that were inspected, 15 of which were in the distillation, it failed on these: on two zebras it marks an ear and
-the shoulder and not the eyes or the grazing head; on a beetle, the plate behind the head more than the head; on a
-giraffe before trees, the trunks beside it. It was not trained on drawings,
-screens or visual search, and it does not distinguish the first glance from later ones.
+freely for a few seconds, and on what a larger model predicts for other photos. It favors faces, text and single objects
+on a plain background. Among 25 photos from six data sets that were inspected, 15 of which were in the distillation, it
+failed on these: on two zebras it marks an ear and the shoulder and not the eyes or the grazing head; on a beetle, the
+plate behind the head more than the head; on a giraffe before trees, the trunks beside it. It was not trained on
+drawings, screens or visual search, and it does not distinguish the first glance from later ones.
 """
 
 import importlib

@@ -71,7 +71,7 @@ class Job:
         if isinstance(self.labels, tuple):
             digest = hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
             facts["labels"] = {"count": len(self.labels), "sha256": digest} if self.labels else None
-        if self.weights and os.path.exists(self.weights):
+        if self.weights and os.path.isfile(self.weights):
             facts["weights"] = pathlib.Path(self.weights).name
         name = pathlib.Path(self.model).name if self.is_path else self.model
         facts["model"] = {"name": name, "sha256" if self.is_path else "digest": self.model_digest}

@@ -108,7 +108,7 @@ def run(
                 )
     location = os.path.abspath(model) if _is_path(model) else os.fspath(model)
     method_options = dict(options or {})
-    if choices.get("weights") and os.path.exists(choices["weights"]):
+    if choices.get("weights") and os.path.isfile(choices["weights"]):
         choices["weights"] = os.path.abspath(choices["weights"])
     kind = _open(
         Job(method, location, format, method_options, threads=threads, shard_size=shard_size, **choices), workers

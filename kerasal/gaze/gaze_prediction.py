@@ -16,6 +16,7 @@ from kerasal.checks import check_choice
 from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
+from kerasal.models.image_model import ImageModel
 from kerasal.models.registry import load_model, model_spec
 from kerasal.preprocessing import Preprocessing
 
@@ -70,7 +71,7 @@ class GazePrediction:
 
 def predict(
     photo: np.ndarray | str | os.PathLike,
-    model: keras.Model | Predictor | None = None,
+    model: keras.Model | ImageModel | Predictor | None = None,
     *,
     preprocessing: str | Preprocessing | None = None,
     size: tuple[int, int] | None = None,
@@ -84,8 +85,8 @@ def predict(
 
     Args:
         photo: uint8 RGB (H, W, 3) or gray (H, W), or the path of an image file.
-        model: a gaze model, or a ``Predictor``, which is already compiled and contains the next three options; with
-            None, the zoo's ``gaze`` with its bundled weights.
+        model: a gaze model, an opened model (``kerasal.open_model``) or a ``Predictor``, which is already compiled; the
+            latter two contain the next three options. With None, the zoo's ``gaze`` with the first of its weights.
         preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
         size: (height, width) to which photos are resized; see ``Predictor``.
         target_range: see ``Predictor``.
@@ -107,7 +108,7 @@ def predict(
 
 def predict_many(
     photos: Iterable[np.ndarray | str | os.PathLike],
-    model: keras.Model | Predictor | None = None,
+    model: keras.Model | ImageModel | Predictor | None = None,
     *,
     preprocessing: str | Preprocessing | None = None,
     size: tuple[int, int] | None = None,
@@ -185,6 +186,14 @@ def _predict_arrays(model, photos, *, postprocess, batch_size, **options) -> Any
 def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
     if isinstance(model, Predictor):
         return model
+    if isinstance(model, ImageModel):
+        if preprocessing is not None or size is not None or target_range != "unit":
+            raise ValueError(
+                "preprocessing, size and target_range must be left out for an opened model, which has them, got "
+                f"preprocessing={preprocessing!r}, size={size!r} and target_range={target_range!r}. Pass them to "
+                "kerasal.open_model."
+            )
+        return Predictor.from_image_model(model)
     if model is not None:
         return Predictor(model, preprocessing or "unit", size=size, target_range=target_range)
     if preprocessing is not None or target_range != "unit":

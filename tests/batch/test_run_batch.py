@@ -307,3 +307,11 @@ def test_no_ray_is_explained(run, monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "kerasal\[batch\]"'):
         run(workers=2)
     assert batch.methods()
+
+
+def test_the_name_of_weights_is_not_a_folder_of_that_name(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kerasal").mkdir()
+    images.write(tmp_path / "digits" / "0.png", np.zeros((28, 28), np.uint8))
+    run("predict", model="mnist_cnn", weights="kerasal", images=tmp_path / "digits", preprocessing=None)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]["weights"] == "kerasal"

@@ -55,6 +55,12 @@ def test_the_model_that_ships_may_be_passed_like_any_other():
     preprocessing = kerasal.model_spec("gaze").preprocessing
     found = gaze.predict(photo, kerasal.load_model("gaze"), preprocessing=preprocessing)
     np.testing.assert_array_equal(found.map, gaze.predict(photo).map)
+    earlier = kerasal.open_model("gaze", weights="kerasal")
+    expected = gaze.predict(photo, gaze.Predictor.from_image_model(earlier)).map
+    np.testing.assert_array_equal(gaze.predict(photo, earlier).map, expected)
+    assert np.abs(expected - found.map).max() > 0.01
+    with pytest.raises(ValueError, match=r"left out for an opened model, which has them, got preprocessing='unit'"):
+        gaze.predict(photo, earlier, preprocessing="unit")
     many = list(gaze.predict_many([photo, photo[:, :80], photo]))
     np.testing.assert_array_equal(many[1].map, gaze.predict(photo[:, :80]).map)
     small = gaze.predict(photo, size=(64, 96))

@@ -17,6 +17,7 @@ from kerasal.gaze.predictor import Postprocess, Predictor
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
 from kerasal.models.image_model import ImageModel
+from kerasal.models.recognition import recognize
 from kerasal.models.registry import load_model, model_spec
 from kerasal.preprocessing import Preprocessing
 
@@ -87,7 +88,8 @@ def predict(
         photo: uint8 RGB (H, W, 3) or gray (H, W), or the path of an image file.
         model: a gaze model, an opened model (``kerasal.open_model``) or a ``Predictor``, which is already compiled; the
             latter two contain the next three options. With None, the zoo's ``gaze`` with the first of its weights.
-        preprocessing: how pixels become inputs of ``model``; by default 0..1 (``"unit"``).
+        preprocessing: how pixels become inputs of ``model``; by default that of the zoo, or the one that follows from
+            the arithmetic at the start of the model, such as ``Rescaling``, and otherwise 0..1 (``"unit"``).
         size: (height, width) to which photos are resized; see ``Predictor``.
         target_range: see ``Predictor``.
         postprocess: method of resizing the map to the photo; see ``resize_map``. By default the predictor's.
@@ -195,7 +197,8 @@ def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
             )
         return Predictor.from_image_model(model)
     if model is not None:
-        return Predictor(model, preprocessing or "unit", size=size, target_range=target_range)
+        known = preprocessing or recognize(model).preprocessing or "unit"
+        return Predictor(model, known, size=size, target_range=target_range)
     if preprocessing is not None or target_range != "unit":
         raise ValueError(
             "preprocessing and target_range must be left out for the bundled model, got "

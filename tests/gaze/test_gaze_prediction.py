@@ -7,6 +7,8 @@ from PIL import Image
 import kerasal
 from kerasal import gaze
 
+import keras
+
 RANDOM = np.random.default_rng(0)
 
 
@@ -55,6 +57,7 @@ def test_the_model_that_ships_may_be_passed_like_any_other():
     preprocessing = kerasal.model_spec("gaze").preprocessing
     found = gaze.predict(photo, kerasal.load_model("gaze"), preprocessing=preprocessing)
     np.testing.assert_array_equal(found.map, gaze.predict(photo).map)
+    np.testing.assert_array_equal(gaze.predict(photo, kerasal.load_model("gaze")).map, found.map)
     earlier = kerasal.open_model("gaze", weights="kerasal")
     expected = gaze.predict(photo, gaze.Predictor.from_image_model(earlier)).map
     np.testing.assert_array_equal(gaze.predict(photo, earlier).map, expected)
@@ -97,3 +100,10 @@ def test_the_former_forms_warn_and_give_the_same(seeing, spots):
         assert kerasal.zoo.gaze.Prediction is gaze.GazePrediction
     with pytest.warns(DeprecationWarning, match=r"Predictor\.net is called Predictor\.model"):
         assert gaze.Predictor(seeing).net is seeing
+
+
+def test_pixels_are_not_scaled_twice(seeing, spots):
+    image = keras.Input(seeing.input_shape[1:])
+    scaled = keras.Model(image, seeing(keras.layers.Rescaling(1 / 255)(image)))
+    expected = gaze.predict(spots.image(0), seeing).map
+    np.testing.assert_allclose(gaze.predict(spots.image(0), scaled).map, expected, atol=1e-5)

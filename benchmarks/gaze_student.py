@@ -13,10 +13,12 @@ loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a rand
 
 ``--without`` leaves out the images without fixations (unlabeled), the teacher and with it those images (teacher),
 mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part
-of each batch that is drawn from the images with fixations, by default that of LABELS. The first forms print the scores
-on the validation images; ``--test`` prints those of the test images, which are for no choice. ``--compare DENSITIES``
-prints how far the students are from the teacher, on photos that ``gaze_teacher.py --label ... --not-in LABELS`` chose.
-Finished trainings in RUN are not repeated.
+of each batch that is drawn from the images with fixations, by default that of LABELS; ``--size`` resizes all photos,
+for the training and for the scores. The first forms print the scores on the validation images; ``--test`` prints those
+of the test images, which are for no choice. ``--compare DENSITIES`` prints how far the students are from the teacher,
+on photos that ``gaze_teacher.py --label ... --not-in LABELS`` chose, and on as many of LABELS from the same folders,
+on which they were trained (not those ``--without unlabeled``): the difference is what more photos could give, the rest
+what another model could. Finished trainings in RUN are not repeated.
 """
 
 import argparse
@@ -28,10 +30,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from gaze_teacher_data import package_predictor, print_distances, print_scores
+from gaze_teacher_data import package_predictor, photos_like, print_distances, print_scores
 
 import kerasal
-from kerasal import gaze
+from kerasal import gaze, images
 from kerasal.datasets import open_gaze, open_training_sets
 from kerasal.gaze.predictor import preprocess, shape_maps
 from kerasal.losses.scores import cc
@@ -44,7 +46,9 @@ import keras
 import tensorflow as tf
 
 BATCH = 16
-MAP_SIZE = (30, 40)
+SIZE = (240, 320)
+STRIDE = 8
+"""Pixels of a photo per value of the map and side."""
 DECAY = 0.998
 """Weight of the previous average of the weights in each step."""
 INGREDIENTS = ("unlabeled", "teacher", "mirror", "average")
@@ -58,28 +62,37 @@ class Photos:
     """Photos with the density of the teacher and, if there are fixations, their density and counts.
 
     Attributes:
-        pixels: uint8 (N, 240, 320, 3).
-        targets: float32 (N, 30, 40, 3): the teacher's density, the density of the fixations, and their counts.
+        pixels: uint8 (N, H, W, 3).
+        targets: float32 (N, H / 8, W / 8, 3): the teacher's density, the density of the fixations, and their counts.
         known: whether there are fixations, booleans (N,).
     """
 
-    def __init__(self, labels, data):
+    def __init__(self, labels, data, size=SIZE):
         names = [f"train-{name}" for name in data.names]
         rows = {name: row for row, name in enumerate(names)}
         missing = set(names) - set(labels.names)
         if missing:
             raise SystemExit(f"LABELS must contain the {len(names)} training images, got none for {min(missing)}.")
-        self.pixels = np.stack([labels.image(name) for name in labels.names])
+        self.pixels = pixels_of(labels, size)
         self.known = np.array([name in rows for name in labels.names])
-        self.targets = np.zeros((len(labels), *MAP_SIZE, 3), np.float32)
+        map_size = map_size_of(self.pixels)
+        self.targets = np.zeros((len(labels), *map_size, 3), np.float32)
         for target, name in zip(self.targets, labels.names, strict=True):
-            target[..., 0] = labels.density(name, MAP_SIZE)
+            target[..., 0] = labels.density(name, map_size)
             if name in rows:
-                target[..., 1:] = truth(data, data.names[rows[name]])
+                target[..., 1:] = truth(data, data.names[rows[name]], map_size)
 
 
-def truth(data, name):
-    return np.stack([np.asarray(data.density(name, MAP_SIZE)), np.asarray(data.fixation_map(name, MAP_SIZE))], axis=-1)
+def pixels_of(data, size):
+    return np.stack([images.resize(data.image(name), size) for name in data.names])
+
+
+def map_size_of(pixels):
+    return tuple(side // STRIDE for side in pixels.shape[1:3])
+
+
+def truth(data, name, size):
+    return np.stack([np.asarray(data.density(name, size)), np.asarray(data.fixation_map(name, size))], axis=-1)
 
 
 def draw(pool, count, random):
@@ -99,8 +112,9 @@ def train(photos, validation, *, steps, rate, seed, without, share=None, path):
     convention = kerasal.preprocessing.get(kerasal.model_spec("gaze").preprocessing)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(model.trainable_variables)
-    held_out = np.stack([validation.image(name) for name in validation.names])
-    held_truth = np.stack([truth(validation, name) for name in validation.names]).astype(np.float32)
+    map_size = map_size_of(photos.pixels)
+    held_out = pixels_of(validation, photos.pixels.shape[1:3])
+    held_truth = np.stack([truth(validation, name, map_size) for name in validation.names]).astype(np.float32)
     recorded, others = np.flatnonzero(photos.known), np.flatnonzero(~photos.known)
     if {"unlabeled", "teacher"} & set(without):
         pools = [(recorded, BATCH)]
@@ -110,7 +124,7 @@ def train(photos, validation, *, steps, rate, seed, without, share=None, path):
         pools = [(recorded, round(share * BATCH)), (others, BATCH - round(share * BATCH))]
 
     def maps(pixels, training):
-        return shape_maps(model(preprocess(pixels, convention), training=training), MAP_SIZE, log=True)
+        return shape_maps(model(preprocess(pixels, convention), training=training), map_size, log=True)
 
     if any(count and not len(pool) for pool, count in pools):
         raise SystemExit("LABELS must contain photos without fixations for --share below 1, got none.")
@@ -178,6 +192,9 @@ def main():
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--share", type=float, help="share of the recorded photos in each batch; default: as in LABELS")
+    parser.add_argument(
+        "--size", nargs=2, type=int, default=SIZE, metavar=("HEIGHT", "WIDTH"), help="of the photos; default: 240 320"
+    )
     parser.add_argument("--without", nargs="+", choices=INGREDIENTS, default=[])
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
     parser.add_argument(
@@ -188,28 +205,36 @@ def main():
         parser.error(f"--share must be above 0 and at most 1, got {options.share}.")
     if options.share is not None and {"unlabeled", "teacher"} & set(options.without):
         parser.error("--share must be left out with --without unlabeled or teacher, which use recorded photos alone.")
+    if min(options.size) < STRIDE or any(side % STRIDE for side in options.size):
+        parser.error(f"--size must be two multiples of {STRIDE}, got {' '.join(map(str, options.size))}.")
     if options.compare and options.test:
         parser.error("--compare and --test must not be given together.")
     new_photos = open_gaze(options.compare) if options.compare else None
     options.output.mkdir(parents=True, exist_ok=True)
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
+    size = tuple(options.size)
     share = [] if options.share is None else [f"share-{options.share:g}"]
+    share += [] if size == SIZE else [f"size-{size[0]}-{size[1]}"]
     settings = [f"{options.steps}-steps", f"rate-{options.rate:g}"]  # so that no training of other settings is used
     name = "-".join(["student", *settings, *share, *(f"no-{part}" for part in sorted(options.without))])
     paths = {seed: options.output / f"{name}-{seed}.npz" for seed in options.seeds}
     photos = None
     for seed, path in paths.items():
         if not path.exists():
-            photos = photos or Photos(open_gaze(options.labels), training_set)
+            photos = photos or Photos(open_gaze(options.labels), training_set, size)
             settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share")}
             train(photos, validation_set, seed=seed, **settings, path=path)
     students = {
-        f"seed {seed}": gaze.Predictor(kerasal.create_model("gaze", path), package_predictor().convention)
+        f"seed {seed}": gaze.Predictor(
+            kerasal.create_model("gaze", path), package_predictor().convention, size=None if size == SIZE else size
+        )
         for seed, path in paths.items()
     }
     rows = students | {"first weights": package_predictor()}
     if new_photos:
         print_distances(f"{name}: distance from {options.compare.name}", rows, new_photos)
+        like = photos_like(open_gaze(options.labels), new_photos)
+        print_distances(f"{name}: distance from {options.labels.name}, the same folders", rows, like)
     elif options.test:
         for folder in (options.osie, options.crowd):
             print_scores(f"{name}: {folder.name}, test images", rows, open_gaze(folder, "test"))

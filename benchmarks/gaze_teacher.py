@@ -13,9 +13,10 @@ transformers of all seeds and of the package's own model, of the photo and its m
 
 The first form trains and prints the scores on the validation images. ``--test`` prints those of the test images, which
 are for no choice. ``--label`` writes the densities for the training images and for folders of other images, as gaze
-data to train on; for these, to save half of the time, mirror images are not averaged. ``--not-in LABELS`` leaves out
-the training images and those photos that are in another such folder, to compare a student with the teacher on new ones.
-A stopped run continues: tokens are stored in RUN, and finished trainings are not repeated.
+data to train on; for these, to save half of the time, mirror images are not averaged. ``--parts N`` adds N random
+parts of each training image, as further photos on which nobody was recorded. ``--not-in LABELS`` leaves out the
+training images and those photos that are in another such folder, to compare a student with the teacher on new ones. A
+stopped run continues: tokens are stored in RUN, and finished trainings are not repeated.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from gaze_teacher_data import (
     Tokens,
     label,
     package_predictor,
+    parts_of,
     photos_in,
     photos_of,
     print_scores,
@@ -151,6 +153,9 @@ def main():
     parser.add_argument("--test", action="store_true", help="print the scores on the test images")
     parser.add_argument("--label", nargs="+", type=pathlib.Path, help="folders of images to predict")
     parser.add_argument("--most", type=int, help="largest number of images of each of these folders")
+    parser.add_argument(
+        "--parts", type=int, default=0, help="number of random parts of each training image, with --label"
+    )
     parser.add_argument("--densities", type=pathlib.Path, help="folder for the densities of --label")
     parser.add_argument("--not-in", type=pathlib.Path, help="folder of other densities, whose photos are left out")
     options = parser.parse_args()
@@ -160,6 +165,8 @@ def main():
         parser.error("--not-in must be given with --label.")
     if options.most is not None and options.most < 1:
         parser.error(f"--most must be a positive integer, got {options.most}.")
+    if options.parts < 0:
+        parser.error(f"--parts must be 0 or more, got {options.parts}.")
     known = open_gaze(options.not_in).names if options.not_in else ()
     others = photos_of(options.label or [], options.most, known)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -170,7 +177,7 @@ def main():
     predictor = AveragedPredictor([*readers, package], mirrored=True)
     if options.label:
         labeler = AveragedPredictor([*readers, package], mirrored=False)
-        photos = [] if options.not_in else photos_in(training_set)
+        photos = [] if options.not_in else photos_in(training_set) + parts_of(training_set, options.parts)
         label(labeler, photos + others, options.densities)
     elif options.test:
         for folder in (options.osie, options.crowd):

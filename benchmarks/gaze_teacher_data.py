@@ -168,14 +168,43 @@ def photos_of(folders, most=None, without=()):
             for path in find_files([folder])
         }
         pairs = [(name, path) for path, name in names.items() if name not in without]
-        chosen = np.linspace(0, len(pairs) - 1, min(most or len(pairs), len(pairs))).round().astype(int)
-        found += [pairs[number] for number in chosen]
+        found += _evenly(pairs, most or len(pairs))
     twice = [name for name, count in collections.Counter(name for name, _ in found).items() if count > 1]
     if twice:
         raise SystemExit(f"The images must have different names, got {twice[0]} twice. Rename a folder.")
     return found
 
 
+def photos_like(labels, data):
+    """Return the photos of ``labels`` that are of the folders of ``data``, evenly spaced, as many if there are."""
+    folders = {name.partition("-")[0] for name in data.names}
+    names = [name for name in labels.names if name.partition("-")[0] in folders]
+    return labels.subset(_evenly(names, len(data)))
+
+
 def photos_in(data):
     """Return (name, function that returns the photo) of all images of a data set."""
     return [(f"train-{name.replace('/', '-')}", functools.partial(data.image, name)) for name in data.names]
+
+
+def parts_of(data, count, seed=0):
+    """Return (name, function that returns the pixels) of ``count`` random parts of each photo of a data set.
+
+    A part has the shape of the photo, .5 to .9 of its side, and a random place.
+    """
+    return [
+        (f"part{number}-{name.replace('/', '-')}", functools.partial(_part, data, name, (seed, row, number)))
+        for row, name in enumerate(data.names)
+        for number in range(count)
+    ]
+
+
+def _part(data, name, seed):
+    photo, random = data.image(name), np.random.default_rng(seed)
+    height, width = (round(side * scale) for scale in [random.uniform(0.5, 0.9)] for side in photo.shape[:2])
+    top, left = (random.integers(0, full - side + 1) for full, side in zip(photo.shape, (height, width), strict=False))
+    return photo[top : top + height, left : left + width]
+
+
+def _evenly(values, most):
+    return [values[number] for number in np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)]

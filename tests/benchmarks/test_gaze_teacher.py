@@ -15,6 +15,7 @@ from kerasal.layers import LogDensity
 import keras
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import gaze_scales
 import gaze_student
 import gaze_teacher_data
 
@@ -87,6 +88,36 @@ def test_labels_are_gaze_data_and_are_not_made_twice(folders, photos):
     assert [path.stat().st_mtime_ns for path in sorted(folders.labels.rglob("*.*"))] == times
 
 
+def test_parts_lie_within_their_photo_and_stay_the_same(folders, photos):
+    parts = gaze_teacher_data.parts_of(folders.data, 20)
+    assert [name for name, _ in parts] == [f"part{number}-{name}" for name in "12" for number in range(20)]
+    first = [part() for _, part in parts[:20]]
+    scales = np.array([pixels.shape[:2] for pixels in first]) / photos[0].shape[:2]
+    assert scales.min() > 0.49 and scales.max() < 0.91 and np.ptp(scales) > 0.3
+    np.testing.assert_allclose(scales[:, 0], scales[:, 1], atol=0.004)
+    places = {
+        tuple(np.argwhere((photos[0] == pixels[0, 0]).all(-1) & (photos[0] != 0).any(-1))[0]): pixels
+        for pixels in first
+    }
+    assert len(places) > 15
+    for (row, column), pixels in places.items():
+        np.testing.assert_array_equal(photos[0][row : row + len(pixels), column : column + pixels.shape[1]], pixels)
+    again = [part() for _, part in gaze_teacher_data.parts_of(folders.data, 21)[:20]]
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_photos_to_compare_with_are_of_the_same_folders(folders, tmp_path):
+    images.write(tmp_path / "other" / "4.png", np.full((300, 300, 3), 99, np.uint8))
+    listed = gaze_teacher_data.photos_of([tmp_path / "more", tmp_path / "other"])
+    gaze_teacher_data.label(make_predictor(0, 20), listed, folders.labels)
+    labels = open_gaze(folders.labels)
+    assert list(gaze_teacher_data.photos_like(labels, labels.subset(["other-4"])).names) == ["other-4"]
+    assert list(gaze_teacher_data.photos_like(labels, labels.subset(["more-3", "other-4"])).names) == [
+        "more-3",
+        "other-4",
+    ]
+
+
 def test_only_the_recorded_photos_have_a_truth(folders):
     student = gaze_student.Photos(open_gaze(folders.labels), folders.data)
     assert student.known.tolist() == [False, True, True]
@@ -96,6 +127,25 @@ def test_only_the_recorded_photos_have_a_truth(folders):
         path.unlink()
     with pytest.raises(SystemExit, match="must contain the 2 training images, got none for train-1"):
         gaze_student.Photos(open_gaze(folders.labels), folders.data)
+
+
+def test_photos_of_another_size_have_maps_of_an_eighth_of_it(folders, photos):
+    student = gaze_student.Photos(open_gaze(folders.labels), folders.data, (336, 448))
+    assert student.pixels.shape == (3, 336, 448, 3) and student.targets.shape == (3, 42, 56, 3)
+    np.testing.assert_array_equal(student.pixels[1], images.resize(photos[0], (336, 448)))
+    np.testing.assert_array_equal(student.targets[..., 2].sum((1, 2)), [0, 2, 2])
+
+
+def test_the_blur_is_made_wider_and_two_sizes_are_averaged(photos):
+    wider = gaze_scales.make_predictor((336, 448), 1.4)
+    rows = gaze_scales.predictors(test=True)
+    sigmas = [np.exp(row.model.get_layer("blur").get_weights()[0]) for row in (rows["240 × 320"], wider)]
+    assert sigmas[1] / sigmas[0] == pytest.approx(1.4)
+    assert next(wider.raw(photos[:1])).shape == (42, 56)
+    wider.model.get_layer("blur").set_weights([np.log(sigmas[0])])
+    logs = [np.log(next(row.raw(photos[:1]))) for row in (wider, rows["240 × 320"], rows["240 × 320 and 336 × 448"])]
+    mean = (logs[0] + images.resize(logs[1], (42, 56))) / 2
+    assert np.corrcoef(logs[2].ravel(), mean.ravel())[0, 1] > 0.999
 
 
 def test_every_photo_is_drawn_before_one_is_drawn_again():

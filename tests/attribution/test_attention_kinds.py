@@ -42,7 +42,7 @@ def _channels_first(transformers):
     ids=["signal", "volume", "channels first"],
 )
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.quick("raw_attention-signal", "raw_attention-volume")
+@pytest.mark.quick("raw_attention-signal")
 def test_maps_have_the_positions_of_signals_and_volumes(name, make, shape, grid, transformers):
     model, inputs = make(transformers), transformers.images(size=shape)
     maps = getattr(attribution, name)(model, inputs, 1)

@@ -91,6 +91,7 @@ def test_the_default_grid_has_cells_of_four_pixels_or_more():
 
 
 @pytest.mark.parametrize("fill", [0.0, -1.5, "mean"])
+@pytest.mark.quick("mean")
 def test_the_map_is_the_mean_of_the_masks_weighted_by_the_score_of_the_box(detector, fill):
     actual = attribution.drise(detector, IMAGES, target(), fill=fill, **OPTIONS)
     paper = attribution.drise(detector, IMAGES, target(), fill=fill, subtract_mean=False, **OPTIONS)
@@ -121,6 +122,7 @@ def test_each_image_may_have_a_box_of_its_own_and_functions_decode(detector):
     )
 
 
+@pytest.mark.slow
 def test_the_map_does_not_depend_on_how_many_masks_run_at_once(detector, monkeypatch):
     expected = attribution.drise(detector, IMAGES, target(), **OPTIONS)
     for rows in (1, 4, 8):  # 2 images: 1, 2 and 4 masks at once, of 9

@@ -208,6 +208,7 @@ def test_mixed_precision_in_parts_equals_whole():
     assert np.abs(parts - whole).max() < 0.02 * np.abs(whole).max()
 
 
+@pytest.mark.slow
 def test_progress_counts_every_window(monkeypatch, make_model, batch):
     counted = []
     shown = progress.progress_bar

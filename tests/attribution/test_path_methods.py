@@ -84,6 +84,7 @@ def test_blur_ig_of_a_linear_model_is_what_the_blur_took(linear, images):
     assert np.abs(gap).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_blur_ig_of_a_square_is_complete_with_any_number_of_steps(curved, images):
     """The trapezoidal rule is exact for a gradient that is linear between two points."""
     for steps in (1, 4):

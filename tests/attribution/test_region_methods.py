@@ -96,6 +96,7 @@ def test_sampled_shapley_values_are_as_near_to_the_exact_ones_as_their_error_say
 
 
 @pytest.mark.parametrize(("regions", "samples"), [(6, 62), (13, 200), (20, 500)])
+@pytest.mark.quick("6-62", "20-500")
 def test_coalitions_have_the_weights_of_the_shapley_kernel(regions, samples):
     coalitions = make_coalitions(regions, samples, 1)
     masses = kernel_masses(regions)
@@ -267,6 +268,7 @@ def test_a_covered_input_without_features_left_is_one_region():
 
 
 @pytest.mark.parametrize("name", (*REGION_METHODS, "rise"))
+@pytest.mark.quick("lime", "rise")
 def test_tokens_are_explained_at_their_embedding(name):
     keras.utils.set_random_seed(1)
     tokens = keras.Input((6,), dtype="int32")
@@ -295,6 +297,7 @@ def test_blocks_are_ablated_in_parts_as_in_whole_passes(cells, network):
 
 
 @pytest.mark.parametrize("name", (*REGION_METHODS, "rise", "drise"))
+@pytest.mark.quick("ablation", "rise")
 def test_a_score_that_does_not_depend_on_the_input_gets_0_and_a_warning(name):
     model = model_of(lambda x: 0 * keras.ops.sum(x, axis=1) + 0.3)
     options = {} if name in ("ablation", "kernel_shap", "sobol") else {"samples": 60}

@@ -47,6 +47,7 @@ def test_the_class_is_that_of_the_clean_image(model, images):
     np.testing.assert_array_equal(smoothed(model, images), smoothed(model, images, top))
 
 
+@pytest.mark.slow
 def test_notes_extra_results_and_held_inputs_are_kept(model, images):
     maps = attribution.smooth(attribution.gradcam, samples=2)(model, images)
     assert maps.layer == "conv"

@@ -121,6 +121,9 @@ LINES = ["kerasal attribute ", "kerasal patterns model.keras --layer ", "kerasal
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize("line", LINES)
+@pytest.mark.quick(
+    "kerasal attribute -bash", "kerasal patterns model.keras --layer -zsh", "kerasal export model.keras -s -fish"
+)
 def test_no_shell_waits_for_tensorflow(line, shell, model_file, tmp_path):
     code = (
         "import resource, sys\nfrom kerasal.cli import run\n"

@@ -327,6 +327,7 @@ def test_queries_and_keys_of_attention_are_no_maps():
 
 @pytest.mark.parametrize("name", ["gradcam", "layercam", "scorecam"])
 @pytest.mark.parametrize("kind", ["cropped", "flipped", "both"])
+@pytest.mark.quick("cropped-layercam", "flipped-scorecam", "both-gradcam")
 def test_a_map_is_where_the_input_is_cropped_and_flipped(name, kind):
     """The only bright pixel is at row 13 and column 2, and all weights are positive."""
     parts = [layers.Cropping2D(((8, 0), (0, 4)))] if kind != "flipped" else []
@@ -425,6 +426,7 @@ def _merge(x):
 
 @pytest.mark.parametrize("step", [Thinned(), _merge, Latents(), Compiled()], ids=["thinned", "merged", "latents", "tf"])
 @pytest.mark.parametrize(("name", "extras"), [("gradcam", False), ("scorecam", False), ("gradcam", True)])
+@pytest.mark.quick("gradcam-False-thinned", "scorecam-False-merged", "gradcam-True-latents")
 def test_a_patch_embedding_is_never_the_default_layer(step, name, extras):
     inputs = keras.Input((16, 16, 3))
     pixels = keras.layers.Rescaling(1 / 255)(inputs) if extras else inputs
@@ -455,6 +457,7 @@ def _convolve(h, **options):
 
 
 @pytest.mark.parametrize("kind", ANY_LENGTH)
+@pytest.mark.quick("causal", "pooling")
 def test_signals_of_any_length_are_explained_as_those_of_a_declared_one(kind):
     maps = []
     signals = photos(2, (48, 3))

@@ -37,6 +37,7 @@ def test_copies_stand_one_after_the_other_and_the_first_is_the_only_one(make_mod
 
 
 @pytest.mark.parametrize(("kind", "layer"), [("functional", None), ("nested", "conv1")])
+@pytest.mark.quick("nested-conv1")
 def test_diversity_drives_copies_apart(kind, layer, shared_model):
     model = shared_model(kind)
     objectives = [class_score(2), class_score(4)]

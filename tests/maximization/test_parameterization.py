@@ -49,6 +49,7 @@ def test_noise_has_the_size_the_spectrum_and_the_colors_of_photographs():
     np.testing.assert_allclose(other.images(noise)[..., ::-1], fourier.images(noise), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_colors_are_those_of_real_photographs(data_folder):
     paths = sorted((data_folder / "imagenet1000" / "images").iterdir())[::5]
     pixels = [images.read(path).reshape(-1, 3) / 255 for path in paths]

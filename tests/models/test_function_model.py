@@ -42,6 +42,9 @@ def model(request, equal_model, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options"), [("ablation", {"cells": 3}), ("rise", {"samples": 12}), ("occlusion", {})]
 )
+@pytest.mark.quick(
+    "python-rise-options1", "tf.function-ablation-options0", "signature-occlusion-options2", "keras-ablation-options0"
+)
 def test_a_function_is_explained_as_the_equal_model(name, options, model, equal_model):
     method = getattr(attribution, name)
     expected = method(equal_model, INPUTS, [0, 3, 1], **options)

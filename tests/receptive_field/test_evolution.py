@@ -71,6 +71,7 @@ def run(tmp_path_factory):
     return model, folder, exemplars
 
 
+@pytest.mark.slow
 def test_a_file_for_each_listed_epoch_reached(run):
     _, folder, _ = run
     assert files(folder) == ["epoch-0000.npz", "epoch-0001.npz", "epoch-0003.npz", "evolution.png"]

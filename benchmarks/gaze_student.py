@@ -17,8 +17,7 @@ of each batch that is drawn from the images with fixations, by default that of L
 for the training and for the scores. The first forms print the scores on the validation images; ``--test`` prints those
 of the test images, which are for no choice. ``--compare DENSITIES`` prints how far the students are from the teacher,
 on photos that ``gaze_teacher.py --label ... --not-in LABELS`` chose, and on as many of LABELS from the same folders,
-on which they were trained (not those ``--without unlabeled``): the difference is what more photos could give, the rest
-what another model could. Finished trainings in RUN are not repeated.
+on which they were trained (not those ``--without unlabeled``). Finished trainings in RUN are not repeated.
 """
 
 import argparse

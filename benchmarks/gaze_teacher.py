@@ -167,6 +167,8 @@ def main():
         parser.error(f"--most must be a positive integer, got {options.most}.")
     if options.parts < 0:
         parser.error(f"--parts must be 0 or more, got {options.parts}.")
+    if options.parts and (not options.label or options.not_in):
+        parser.error("--parts must be given with --label and without --not-in, which leaves out the training images.")
     known = open_gaze(options.not_in).names if options.not_in else ()
     others = photos_of(options.label or [], options.most, known)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import keras
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
 import gaze_scales
 import gaze_student
+import gaze_teacher
 import gaze_teacher_data
 
 
@@ -104,6 +105,14 @@ def test_parts_lie_within_their_photo_and_stay_the_same(folders, photos):
         np.testing.assert_array_equal(photos[0][row : row + len(pixels), column : column + pixels.shape[1]], pixels)
     again = [part() for _, part in gaze_teacher_data.parts_of(folders.data, 21)[:20]]
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("others", [[], ["--label", "more", "--densities", "new", "--not-in", "labels"]])
+def test_parts_that_would_be_left_out_are_an_error(monkeypatch, capsys, others):
+    monkeypatch.setattr(sys, "argv", ["gaze_teacher.py", "osie", "crowd", "dinov2.py", "--parts", "2", *others])
+    with pytest.raises(SystemExit):
+        gaze_teacher.main()
+    assert "--parts must be given with --label and without --not-in" in capsys.readouterr().err
 
 
 def test_photos_to_compare_with_are_of_the_same_folders(folders, tmp_path):

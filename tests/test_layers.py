@@ -94,6 +94,10 @@ def test_log_densities_sum_to_one_and_keep_differences():
     np.testing.assert_allclose(np.exp(found).sum(axis=(1, 2)), 1, rtol=1e-4)
     np.testing.assert_allclose(found - found[:, :1, :1], maps - maps[:, :1, :1], atol=1e-4)
 
+    assert LogDensity.from_config(LogDensity([336, 448]).get_config()).image_size == (336, 448)
+    with pytest.raises(ValueError, match=r"image_size must be \(height, width\), two positive integers, got 9"):
+        LogDensity(9)
+
 
 def test_reflection_padding_is_numpys():
     images = RANDOM.normal(size=(2, 4, 5, 3)).astype(np.float32)

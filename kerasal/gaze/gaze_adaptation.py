@@ -180,7 +180,8 @@ def build_model(predictor: Predictor, parameters: dict[str, float]) -> keras.Mod
         parameters["floor"],
         name="adaptation",
     )
-    return keras.Model(inputs, LogDensity(name="log_density")(adaptation(blur(tensor))), name=f"{model.name}_adapted")
+    density = LogDensity(predictor.image_size, name="log_density")(adaptation(blur(tensor)))
+    return keras.Model(inputs, density, name=f"{model.name}_adapted")
 
 
 def read_maps(

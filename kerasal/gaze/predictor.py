@@ -10,7 +10,7 @@ from kerasal import preprocessing as conventions
 from kerasal.checks import check_choice
 from kerasal.hooks import unchanged
 from kerasal.hooks.trace import RetracingFunction
-from kerasal.images import check_image, resize, size_of_area
+from kerasal.images import check_image, resize, size_like
 from kerasal.layers import LogDensity
 from kerasal.models.image_model import ImageModel
 from kerasal.names import RenamedAttribute
@@ -21,9 +21,6 @@ import tensorflow as tf
 
 Postprocess = Literal["examiners", "pan", "none"]
 
-AREA = 240 * 320
-"""Number of pixels to which photos are resized for a model of any size, without a ``size``."""
-
 
 class Predictor:
     """A compiled gaze model that returns raw maps of photos; it is compiled again when the model has changed.
@@ -32,11 +29,13 @@ class Predictor:
         model: a model that takes RGB images and returns one map per image; see ``kerasal.training.train_gaze``.
         preprocessing: how pixels become model inputs.
         size: (height, width) to which photos are resized, for a model that takes any size. Models of log-densities
-            (``layers.LogDensity``) do not need it: photos keep their aspect ratio and get about ``AREA`` pixels.
+            (``layers.LogDensity``) do not need it: photos keep their aspect ratio and get about as many pixels as the
+            ``image_size`` of that layer has; see ``kerasal.images.size_like``.
         target_range: the range of the maps in training: 0..1 (``"unit"``), or -1..1 (``"pm1"``), which is mapped to
             0..1.
 
     Attributes:
+        size: (height, width) to which photos are resized, or None if it depends on their aspect ratio; see ``fit``.
         gives_log_density: whether the output of the model is a log-density; ``raw`` then returns its exponential.
         postprocess: default method of resizing maps: ``"none"`` for densities, ``"examiners"`` for other maps; see
             ``kerasal.gaze.resize_map``.
@@ -88,13 +87,22 @@ class Predictor:
         for photograph in photographs:
             photograph = check_image(photograph, "A photo")
             # Stretched rather than cropped, because the map is stretched back to the photo.
-            resized = resize(photograph, self.size or size_of_area(photograph.shape[:2], AREA))
+            resized = self.fit(photograph)
             if len(batch) == batch_size or (batch and batch[0].shape != resized.shape):
                 yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
                 batch = []
             batch.append(resized)
         if batch:
             yield from self._graph.current()(tf.constant(np.stack(batch))).numpy()
+
+    def fit(self, photo: np.ndarray) -> np.ndarray:
+        """Return a photo, uint8 RGB, resized to ``size``, or to a size like ``image_size`` in its own aspect ratio."""
+        return resize(photo, self.size or size_like(photo.shape[:2], self.image_size))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """The (height, width) of the images that a model of any size was trained on: that of its ``LogDensity``."""
+        return self.model.layers[-1].image_size
 
     def forward(self, pixels: tf.Tensor) -> tf.Tensor:
         """Return the maps (N, h, w) of a tensor of resized photos, uint8 (N, H, W, 3)."""

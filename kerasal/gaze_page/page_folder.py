@@ -15,10 +15,9 @@ from kerasal import images
 from kerasal._version import __version__
 from kerasal.files import atomic_write
 from kerasal.gaze import Predictor
-from kerasal.gaze.predictor import AREA
 from kerasal.gaze_page import web_runtime
 from kerasal.gaze_page.page_model import compare_maps, convert_predictor
-from kerasal.images import size_of_area
+from kerasal.images import size_like
 from kerasal.images.colormaps import color_scale
 from kerasal.images.image_files import MAX_PIXELS
 from kerasal.models.opener import open_model
@@ -139,15 +138,15 @@ def check_folder(folder: pathlib.Path) -> list[str]:
 
 def describe_page(predictor: Predictor, name: str, runtime: str) -> dict:
     """Return the settings of a page, which its scripts read: what they need of ``kerasal.gaze`` as numbers."""
-    default = size_of_area.__kwdefaults__ or {}
+    default = size_like.__kwdefaults__ or {}
     return {
         "kind": KIND,
         "version": __version__,
         "name": name,
         "runtime": runtime,
         "size": predictor.size,
-        "area": AREA,
-        "multiple": default["multiple"],
+        "image_size": None if predictor.size else predictor.image_size,
+        "step": default["step"],
         "narrow": default["narrow"],
         "max_pixels": MAX_PIXELS,
         "log_density": predictor.gives_log_density,

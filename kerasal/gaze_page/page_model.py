@@ -6,8 +6,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from kerasal.gaze import Predictor
-from kerasal.gaze.predictor import AREA
-from kerasal.images import resize, size_of_area
 from kerasal.serving.onnx_graph import convert_function
 
 import tensorflow as tf
@@ -72,8 +70,7 @@ def compare_maps(predictor: Predictor, file: pathlib.Path, photos: Iterable[np.n
         name = session.get_inputs()[0].name
         for photo in photos:
             expected = next(predictor.raw([photo]))
-            resized = resize(photo, predictor.size or size_of_area(photo.shape[:2], AREA))
-            actual = np.asarray(session.run(None, {name: resized[None]})[0])[0]
+            actual = np.asarray(session.run(None, {name: predictor.fit(photo)[None]})[0])[0]
             if actual.shape != expected.shape:
                 raise ValueError(f"maps of {actual.shape} instead of {expected.shape}")
             largest = max(largest, float(np.abs(actual - expected).max() / (np.abs(expected).max() or 1)))

@@ -14,7 +14,7 @@ from kerasal.images.drawings import (
     place,
     relief,
     resize,
-    size_of_area,
+    size_like,
     to_channels,
 )
 from kerasal.images.grids import append_legend, caption, grid, sheet
@@ -57,7 +57,7 @@ __all__ = [
     "resize",
     "sheet",
     "signal",
-    "size_of_area",
+    "size_like",
     "text",
     "text_html",
     "to_channels",

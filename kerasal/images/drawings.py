@@ -55,15 +55,24 @@ def _resize_sides(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(np.round(resized), limits.min, limits.max).astype(image.dtype)
 
 
-def size_of_area(shape: tuple[int, int], area: int, *, multiple: int = 16, narrow: float = 16.0) -> tuple[int, int]:
-    """Return a (height, width) of about ``area`` pixels, multiples of ``multiple``, in the aspect ratio of ``shape``.
+def size_like(
+    shape: tuple[int, int], size: tuple[int, int], *, step: int = 32, narrow: float = 16.0
+) -> tuple[int, int]:
+    """Return a (height, width) of about as many pixels as ``size``, in the aspect ratio of ``shape``.
 
-    The longer side is at most ``narrow`` times the shorter side.
+    The sides differ from those of ``size`` by multiples of ``step``. A strided convolution with "same" padding places
+    its outputs differently on even and on odd sides; a model with a total stride of at most ``step`` therefore places
+    them as at ``size``. The longer side is at most about ``narrow`` times the shorter side.
     """
     ratio = min(max(shape[1] / shape[0], 1 / narrow), narrow)
-    sides = (area / ratio) ** 0.5, (area * ratio) ** 0.5
-    height, width = (max(1, round(side / multiple)) * multiple for side in sides)
-    return height, width
+    height = _step_to((size[0] * size[1] / ratio) ** 0.5, size[0], step)
+    return height, _step_to(height * ratio, size[1], step)
+
+
+def _step_to(side: float, known: int, step: int) -> int:
+    """Return the positive number that is closest to ``side`` among those multiples of ``step`` away from ``known``."""
+    first = known % step or step
+    return first + step * max(0, round((side - first) / step))
 
 
 def fit_image(image: np.ndarray, size: tuple[int, int], mode: Literal["crop", "stretch"] = "crop") -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasal.checks import check_choice
+from kerasal.checks import check_choice, check_size
 from kerasal.layers.convolutions import PlainLayer
 from kerasal.names import renamed_arguments
 
@@ -45,8 +45,22 @@ class MinMax(PlainLayer):
 class LogDensity(PlainLayer):
     """Log-softmax over the pixels of each map (N, H, W): log-densities, log p with Σ p = 1 per map.
 
+    Args:
+        image_size: (height, width) of the images that the model was trained on, if it takes any size.
+            ``kerasal.gaze.Predictor`` resizes photos to about that number of pixels.
+        **options: options of ``keras.layers.Layer``.
+
+    Raises:
+        ValueError: ``image_size`` is not two positive integers.
+
     Source: Kümmerer et al. 2016, "DeepGaze II", section 2; Vig et al. 2014 for the softmax over pixels.
     """
+
+    settings = ("image_size",)
+
+    def __init__(self, image_size: Any = (240, 320), **options):
+        super().__init__(**options)
+        self.image_size = check_size("image_size", image_size)
 
     def call(self, inputs: Any) -> Any:
         return inputs - ops.logsumexp(inputs, axis=(1, 2), keepdims=True)

@@ -9,7 +9,6 @@ import numpy as np
 from kerasal import attribution, hooks
 from kerasal.attribution.method import MethodSpec
 from kerasal.gaze import Predictor
-from kerasal.gaze.predictor import AREA
 from kerasal.hooks.paths import pack
 from kerasal.hooks.run import Settings
 from kerasal.models.image_model import ImageModel
@@ -24,13 +23,13 @@ from kerasal.serving.request_inputs import (
     make_pixel_inputs,
     make_request_inputs,
 )
-from kerasal.serving.served_model import count_classes, served_image
+from kerasal.serving.served_model import count_classes
 from kerasal.serving.signatures import Signature, is_objective
 from kerasal.serving.target_inputs import make_target
 
 import tensorflow as tf
 
-_MULTIPLE, _NARROW = 16, 16.0  # as in kerasal.images.size_of_area
+_STEP, _NARROW = 32, 16.0  # as in kerasal.images.size_like
 _DEFAULT_TOP = 5  # a model with fewer classes returns all of them
 
 
@@ -82,7 +81,7 @@ def make_gaze(model: ImageModel, options: dict[str, Any]) -> tuple[Callable, Req
     if predictor.size is None and on == "image":
         return _keep_proportions(predictor)
     if predictor.size is None:  # files of different sizes are resized to form a batch
-        size = served_image(model)[:2]
+        size = model.size or predictor.image_size
         predictor = Predictor(model.keras_model, model.preprocessing, size=size, target_range=target_range)
     request = make_pixel_inputs(on, predictor.size, options["fit"])
     return lambda images: {
@@ -98,9 +97,13 @@ def _keep_proportions(predictor: Predictor) -> tuple[Callable, RequestInputs]:
         (images,) = request.read([images])
         shape = tf.cast(tf.shape(images), tf.float64)
         ratio = tf.clip_by_value(shape[2] / shape[1], 1 / _NARROW, _NARROW)
-        sides = tf.sqrt(AREA / ratio), tf.sqrt(AREA * ratio)
-        size = [tf.maximum(1, tf.cast(tf.round(side / _MULTIPLE), tf.int32)) * _MULTIPLE for side in sides]
+        height = step_to(tf.sqrt(predictor.image_size[0] * predictor.image_size[1] / ratio), predictor.image_size[0])
+        size = [height, step_to(tf.cast(height, tf.float64) * ratio, predictor.image_size[1])]
         return {"map": tf.debugging.check_numerics(predictor.forward(graph_resize.resize(images, size)), "The map")}
+
+    def step_to(side, known):
+        first = known % _STEP or _STEP
+        return first + _STEP * tf.maximum(0, tf.cast(tf.round((side - first) / _STEP), tf.int32))
 
     return run, request
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from kerasal import gaze, preprocessing
+from kerasal import gaze, images, preprocessing
 from kerasal.gaze import predictor as gaze_predictor
 from kerasal.layers import LogDensity
 
@@ -83,9 +83,39 @@ def test_a_net_for_any_size_sees_each_photograph_in_its_proportions_and_keeps_th
     shapes = [(30, 40), (30, 40), (80, 20), (30, 40), (5, 400)]
     photographs = [random.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
     together = list(predictor.raw(photographs, batch_size=2))
-    assert [one.shape for one in together] == [(15, 20), (15, 20), (35, 9), (15, 20), (4, 69)]
+    assert [one.shape for one in together] == [(15, 20), (15, 20), (35, 8), (15, 20), (5, 80)]
     for photograph, found in zip(photographs, together, strict=True):
         np.testing.assert_allclose(next(predictor.raw([photograph])), found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (80, 60), (64, 128), (50, 90), (90, 50)])
+def test_strided_convolutions_sample_photos_of_any_shape_at_the_same_places(shape):
+    """Each of five strided convolutions samples other places on even than on odd sides."""
+    inputs = tensor = keras.Input((None, None, 2))
+    center = np.zeros((3, 3, 2, 2), np.float32)
+    center[1, 1] = np.eye(2)
+    for _ in range(5):
+        layer = keras.layers.Conv2D(2, 3, strides=2, padding="same", use_bias=False)
+        tensor = layer(tensor)
+        layer.set_weights([center])
+    model = keras.Model(inputs, tensor)
+
+    def sampled(size):
+        places = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), axis=-1)
+        return np.asarray(model(places[None].astype(np.float32)))[0]
+
+    size = images.size_like(shape, (112, 160))
+    np.testing.assert_array_equal(sampled(size)[0, 0], sampled((112, 160))[0, 0])
+    assert not np.array_equal(sampled((size[0] + 16, size[1] + 16))[0, 0], sampled((112, 160))[0, 0])
+
+
+def test_the_size_of_a_model_is_that_of_its_last_layer():
+    inputs = keras.Input((None, None, 3))
+    tensor = keras.layers.Conv2D(1, 3, strides=16, padding="same")(inputs)[..., 0]
+    predictor = gaze.Predictor(keras.Model(inputs, LogDensity((336, 448))(tensor)))
+    assert predictor.image_size == (336, 448)
+    assert next(predictor.raw([np.zeros((30, 40, 3), np.uint8)])).shape == (21, 28)
+    assert next(predictor.raw([np.zeros((40, 30, 3), np.uint8)])).shape == (29, 22)
 
 
 @pytest.mark.parametrize("change", [lambda i: i / 255, lambda i: i > 9, lambda i: i.astype(int), lambda i: i[..., :2]])

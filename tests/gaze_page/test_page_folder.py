@@ -45,7 +45,7 @@ def test_texts_are_escaped(site):
 def test_settings_are_those_of_the_predictor(site):
     settings = json.loads((site.folder / "settings.json").read_text())
     assert settings["log_density"] and settings["postprocess"] == "none" and settings["size"] is None
-    assert (settings["area"], settings["multiple"], settings["narrow"]) == (76800, 16, 16)
+    assert (settings["image_size"], settings["step"], settings["narrow"]) == ([240, 320], 32, 16)
     assert site.runtime == settings["runtime"] == "9.8.7"
     assert site.difference < 1e-4
 

@@ -8,9 +8,8 @@ from PIL import Image
 
 from kerasal import images
 from kerasal.gaze.gaze_prediction import GazePrediction, resize_map
-from kerasal.gaze.predictor import AREA
 
-SETTINGS = {"area": AREA, "multiple": 16, "narrow": 16}
+SETTINGS = {"image_size": (336, 448), "step": 32, "narrow": 16}
 
 
 def smooth(height, width, seed=0):
@@ -25,11 +24,11 @@ def test_the_size_at_which_the_model_sees_a_photo(node):
     shapes.append((100, 192))
     sizes = node(
         "photo_resize",
-        "data.shapes.map(([h, w]) => page.sizeOfArea(h, w, data.settings))",
+        "data.shapes.map(([h, w]) => page.sizeLike(h, w, data.settings))",
         shapes=shapes,
         settings=SETTINGS,
     )
-    assert [tuple(size) for size in sizes] == [images.size_of_area(shape, AREA) for shape in shapes]
+    assert [tuple(size) for size in sizes] == [images.size_like(shape, (336, 448)) for shape in shapes]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Pictures of maps: visible whatever the scale, right in their colors, labeled."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -205,11 +207,26 @@ def test_a_grid_refuses_what_it_cannot_label():
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((240, 320), (240, 320)), ((600, 800), (240, 320)), ((1, 1), (272, 272)), ((100, 4000), (64, 1104))],
+    [
+        ((240, 320), (240, 320)),
+        ((600, 800), (240, 320)),
+        ((1200, 800), (336, 224)),
+        ((800, 1200), (240, 352)),
+        ((1, 1), (272, 288)),
+        ((100, 4000), (80, 1280)),
+        ((4000, 100), (1104, 64)),
+    ],
 )
-def test_a_size_of_some_area_keeps_proportions_up_to_a_limit(shape, expected):
-    assert images.size_of_area(shape, 240 * 320) == expected
-    assert images.size_of_area(shape[::-1], 240 * 320) == expected[::-1]
+def test_a_size_like_another_keeps_the_proportions_of_a_photo_up_to_a_limit(shape, expected):
+    assert images.size_like(shape, (240, 320)) == expected
+
+
+def test_a_size_like_another_has_the_same_remainders():
+    for shape in itertools.product((1, 37, 240, 601, 5000), repeat=2):
+        height, width = images.size_like(shape, (336, 448))
+        assert height > 0 and width > 0 and (height % 32, width % 32) == (16, 0)
+        if shape[0] < 16 * shape[1] < 256 * shape[0]:
+            assert height * width == pytest.approx(336 * 448, rel=0.4)
 
 
 def test_colormaps_of_matplotlib_color_maps_and_overlays():

@@ -113,10 +113,13 @@ function blockTaps(side, size) {
   return Array.from({ length: size }, (_, place) => ({ first: place * side, weights: new Array(side).fill(1) }));
 }
 
-// Return the [height, width] at which the model sees a photo: kerasal.images.size_of_area.
-export function sizeOfArea(height, width, { area, multiple, narrow }) {
+// Return the [height, width] at which the model sees a photo: kerasal.images.size_like.
+export function sizeLike(height, width, { image_size: [trainedHeight, trainedWidth], step, narrow }) {
+  const stepTo = (side, known) => {
+    const first = known % step || step;
+    return first + step * Math.max(0, roundToEven((side - first) / step));
+  };
   const ratio = Math.min(Math.max(width / height, 1 / narrow), narrow);
-  return [Math.sqrt(area / ratio), Math.sqrt(area * ratio)].map(
-    (side) => Math.max(1, roundToEven(side / multiple)) * multiple,
-  );
+  const seenHeight = stepTo(Math.sqrt((trainedHeight * trainedWidth) / ratio), trainedHeight);
+  return [seenHeight, stepTo(seenHeight * ratio, trainedWidth)];
 }

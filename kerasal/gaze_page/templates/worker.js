@@ -2,7 +2,7 @@
 
 import { InferenceSession, Tensor, env } from "../runtime/ort.wasm.bundle.min.mjs";
 import { drawnMap, findHotspots, finishMap, shareAttention, summarize } from "./gaze_map.js";
-import { resizePhoto, sizeOfArea } from "./photo_resize.js";
+import { resizePhoto, sizeLike } from "./photo_resize.js";
 
 const DRAWN_SIDE = 320;  // pixels of the longer side of a drawn map, which the page enlarges
 let settings, session, current;
@@ -45,7 +45,7 @@ async function predict({ bitmap, live, keep }) {
   const { width, height } = bitmap, times = [performance.now()];
   const rgba = readPixels(bitmap);
   times.push(performance.now());
-  const [seenHeight, seenWidth] = settings.size || sizeOfArea(height, width, settings);
+  const [seenHeight, seenWidth] = settings.size || sizeLike(height, width, settings);
   const pixels = resizePhoto(rgba, height, width, seenHeight, seenWidth);
   times.push(performance.now());
   const { cells, rows, columns } = await run(pixels, seenHeight, seenWidth);

@@ -6,10 +6,11 @@
 
 LABELS is the folder that ``gaze_teacher.py --label`` writes: photos of 240 × 320 pixels with the densities that the
 teacher predicts, first the training images of both data sets and then images that nobody was recorded on. Training
-starts from the package's weights "kerasal". The loss of an image with fixations is the mean of that of the recipe
-``gaze_tune``, the log-likelihood of its fixations in bits and half the CC, and of the same on the teacher's density; of
-an image without, only the latter. The result is the moving average of the weights, at the validation with the lowest
-loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a random tenth of both data sets.
+starts from the package's weights "kerasal", or from ``--weights``. The loss of an image with fixations is the mean of
+that of the recipe ``gaze_tune``, the log-likelihood of its fixations in bits and half the CC, and of the same on the
+teacher's density; of an image without, only the latter. The result is the moving average of the weights, at the
+validation with the lowest loss of ``gaze_tune`` on the validation images of ``kerasal gaze train``, a random tenth of
+both data sets.
 
 ``--without`` leaves out the images without fixations (unlabeled), the teacher and with it those images (teacher),
 mirror images (mirror) or the average of the weights (average); the number of steps remains. ``--share`` sets the part
@@ -104,10 +105,10 @@ def draw(pool, count, random):
         order = order[count:]
 
 
-def train(photos, validation, *, steps, rate, seed, without, share=None, path):
+def train(photos, validation, *, steps, rate, seed, without, share=None, weights="kerasal", path):
     """Train a student; write the averaged weights with the lowest validation loss to ``path``."""
     keras.utils.set_random_seed(seed)
-    model = kerasal.create_model("gaze", "kerasal")
+    model = kerasal.create_model("gaze", weights)
     convention = kerasal.preprocessing.get(kerasal.model_spec("gaze").preprocessing)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build(model.trainable_variables)
@@ -165,7 +166,7 @@ def train(photos, validation, *, steps, rate, seed, without, share=None, path):
             advance(1)
             if done % every and done != steps:
                 continue
-            weights = model.get_weights()
+            current = model.get_weights()
             for variable, average in zip(model.trainable_variables, averages, strict=True):
                 variable.assign(average)
             parts = [validate(held_out[i : i + 30], held_truth[i : i + 30]) for i in range(0, len(held_out), 30)]
@@ -174,7 +175,7 @@ def train(photos, validation, *, steps, rate, seed, without, share=None, path):
                 save_npz(model, beside, "float16")
             kept = "  kept" if loss < best else ""
             best = min(loss, best)
-            model.set_weights(weights)
+            model.set_weights(current)
             values = f"loss {np.mean(losses):.4f}, validation {loss:.4f}, CC {correlation:.4f}{kept}"
             print(f"step {done}: {values}", flush=True)
             losses = []
@@ -189,6 +190,7 @@ def main():
     parser.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("runs/gaze-student"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--weights", default="kerasal", help="of gaze, that the training starts from; default: kerasal")
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--share", type=float, help="share of the recorded photos in each batch; default: as in LABELS")
     parser.add_argument(
@@ -213,6 +215,7 @@ def main():
     training_set, validation_set, _ = open_training_sets([options.osie, options.crowd])
     size = tuple(options.size)
     share = [] if options.share is None else [f"share-{options.share:g}"]
+    share += [] if options.weights == "kerasal" else [f"from-{pathlib.Path(options.weights).stem}"]
     share += [] if size == SIZE else [f"size-{size[0]}-{size[1]}"]
     settings = [f"{options.steps}-steps", f"rate-{options.rate:g}"]  # so that no training of other settings is used
     name = "-".join(["student", *settings, *share, *(f"no-{part}" for part in sorted(options.without))])
@@ -221,7 +224,7 @@ def main():
     for seed, path in paths.items():
         if not path.exists():
             photos = photos or Photos(open_gaze(options.labels), training_set, size)
-            settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share")}
+            settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share", "weights")}
             train(photos, validation_set, seed=seed, **settings, path=path)
     students = {
         f"seed {seed}": gaze.Predictor(

@@ -76,7 +76,7 @@ def train(name, plan, data, runs):
     folder = run_folder(name, runs)
     if not (folder / "gaze.keras").exists():
         sources = [part for source in data for part in ("--data", str(source))]
-        command = ["gaze", "train", "gaze", *sources, *arguments, "-o", str(folder)]
+        command = ["gaze", "train", "gaze", *sources, *arguments, "--size", "240x320", "-o", str(folder)]
         print("kerasal", *command, flush=True)
         subprocess.run([sys.executable, "-m", "kerasal", *command], check=True)
     return folder

@@ -31,7 +31,6 @@ from rich.table import Table
 import kerasal
 from kerasal import images, metrics
 from kerasal.datasets import open_gaze
-from kerasal.images import size_of_area
 
 COLUMNS = {"nss": "NSS", "cc": "CC", "kld": "KLD", "auc_shuffled": "sAUC", "auc_judd": "AUC"}
 
@@ -63,7 +62,7 @@ def validation_images(osie, crowd):
 
 def predict_cells(model, spec, image):
     """Return the model's log-density of an image, float32 (h, w), with 0 as its largest value."""
-    resized = images.resize(image, size_of_area(image.shape[:2], spec.input_shape[0] * spec.input_shape[1]))
+    resized = images.resize(image, images.size_like(image.shape[:2], model.layers[-1].image_size))
     inputs = kerasal.preprocessing.get(spec.preprocessing).apply(resized)[None]
     cells = np.asarray(model(inputs, training=False))[0]
     return cells - cells.max()

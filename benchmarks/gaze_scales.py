@@ -3,13 +3,14 @@
     python benchmarks/gaze_scales.py OSIE_FOLDER CROWD_FOLDER
     python benchmarks/gaze_scales.py OSIE_FOLDER CROWD_FOLDER --test
 
-The same weights, which were trained at 240 × 320 pixels, predict photos of other sizes; the photos of both data sets
-have 240 × 320 pixels, so that enlarging them adds no detail. Two sizes, or a photo and its mirror image, are averaged
-in the log-density. A larger photo has more values in its map, among which the blur of the model is narrower: as
-controls, the blur is made as much narrower at 240 × 320, and as much wider at the larger size.
+The same weights, which were trained at 336 × 448 pixels, predict photos of other sizes. They are 32, 64 or 96 rows
+smaller or larger, so that strided convolutions sample the same places; the photos of both data sets have 240 × 320
+pixels, so that enlarging them adds no detail. Two sizes, or a photo and its mirror image, are averaged in the
+log-density. A smaller photo has fewer values in its map, among which the blur of the model is wider: as controls, the
+blur is made as much wider at the usual size, and as much narrower at the smaller size.
 
 The first form prints the scores on the validation images of ``kerasal gaze train``, their differences from those at
-240 × 320, and the time per photo as a multiple of the time at 240 × 320: the median of 30 photos, of which each is
+336 × 448, and the time per photo as a multiple of the time at 336 × 448: the median of 30 photos, of which each is
 predicted by every row in turn. ``--test`` prints the scores on the test images, which are for no choice, for one and
 for two sizes.
 """
@@ -30,7 +31,8 @@ import kerasal
 from kerasal import gaze
 from kerasal.datasets import open_gaze, open_training_sets
 
-SIZE, LARGER = (240, 320), (336, 448)
+SIZE, SMALLER = (336, 448), (240, 320)
+OTHERS = (272, 352), (304, 416), (368, 480), (400, 544)
 PHOTOS = 30
 
 
@@ -43,21 +45,20 @@ def make_predictor(size, blur=1.0):
 
 
 def predictors(*, test):
-    """Return the predictors by the names of their rows; the last is the one at 240 × 320."""
-    plain, larger = make_predictor(SIZE), make_predictor(LARGER)
-    two_sizes = {"240 × 320 and 336 × 448": AveragedPredictor([larger, plain], mirrored=False)}
+    """Return the predictors by the names of their rows; the last is the one at 336 × 448."""
+    plain, smaller = make_predictor(SIZE), make_predictor(SMALLER)
+    two_sizes = {"240 × 320 and 336 × 448": AveragedPredictor([plain, smaller], mirrored=False)}
     if test:
-        return two_sizes | {"240 × 320": plain}
-    wider = LARGER[0] / SIZE[0]
+        return two_sizes | {"336 × 448": plain}
+    wider = SIZE[0] / SMALLER[0]
     return {
-        "288 × 384": make_predictor((288, 384)),
-        "336 × 448": larger,
-        "384 × 512": make_predictor((384, 512)),
-        "336 × 448, wider blur": make_predictor(LARGER, wider),
-        "240 × 320, narrower blur": make_predictor(SIZE, 1 / wider),
-        "240 × 320, mirrored": AveragedPredictor([plain], mirrored=True),
+        "240 × 320": smaller,
+        **{" × ".join(map(str, size)): make_predictor(size) for size in OTHERS},
+        "240 × 320, narrower blur": make_predictor(SMALLER, 1 / wider),
+        "336 × 448, wider blur": make_predictor(SIZE, wider),
+        "336 × 448, mirrored": AveragedPredictor([plain], mirrored=True),
         **two_sizes,
-        "240 × 320": plain,
+        "336 × 448": plain,
     }
 
 

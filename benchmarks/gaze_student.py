@@ -227,9 +227,7 @@ def main():
             settings = {name: getattr(options, name) for name in ("steps", "rate", "without", "share", "weights")}
             train(photos, validation_set, seed=seed, **settings, path=path)
     students = {
-        f"seed {seed}": gaze.Predictor(
-            kerasal.create_model("gaze", path), package_predictor().convention, size=None if size == SIZE else size
-        )
+        f"seed {seed}": gaze.Predictor(kerasal.create_model("gaze", path), package_predictor().convention, size=size)
         for seed, path in paths.items()
     }
     rows = students | {"first weights": package_predictor()}

@@ -153,7 +153,7 @@ _BLOCKS = sum(stage.repeats for stage in STAGES)
 @register(
     preprocessing="mean=127,std=128",
     task="gaze",
-    input_shape=(240, 320, 3),
+    input_shape=(336, 448, 3),
     parameters=1_427_798,
     reference="kerasal's own; encoder: Tan & Le 2019; readout after Kümmerer et al. 2016, DeepGaze II",
     weights={
@@ -166,6 +166,7 @@ _BLOCKS = sum(stage.repeats for stage in STAGES)
             "trained on the gaze data OSIE and crowd, from EfficientNet-Lite0's ImageNet weights; half precision",
             pathlib.Path(__file__).parent / "weights" / "gaze.npz",
             "45fb629ce9df6e8459a0fa5aacf47e0d360c3e609a35efbfd1a077628646789e",
+            options={"image_size": (240, 320)},
         ),
     },
 )
@@ -178,6 +179,7 @@ def gaze(
     blur: bool = True,
     center_prior: bool = True,
     dropout: float = 0.2,
+    image_size: tuple[int, int] = (336, 448),
     frozen: bool = False,
     encoder_weights: str | os.PathLike | None = None,
 ) -> keras.Model:
@@ -192,6 +194,8 @@ def gaze(
         blur: whether to blur the map with a Gaussian of learned width.
         center_prior: whether to add a learned Gaussian in the center to the log-density.
         dropout: share of the taps' channels that are dropped in training, in [0, 1).
+        image_size: (height, width) of the images that the model is trained on; ``kerasal.gaze`` resizes photos to about
+            that number of pixels.
         frozen: whether to train only the readout.
         encoder_weights: a ``.keras`` file of EfficientNet-Lite0 with the encoder's initial weights; random by default.
 
@@ -228,7 +232,7 @@ def gaze(
         tensor = GaussianBlur(1.0, name="blur")(tensor)
     if center_prior:
         tensor = CenterBias(0.25, 1.0, mode="add", name="center_prior")(tensor)
-    return keras.Model(inputs, LogDensity(name="log_density")(tensor), name="gaze")
+    return keras.Model(inputs, LogDensity(image_size, name="log_density")(tensor), name="gaze")
 
 
 def _encoder(tensor, taps, width: float) -> list:

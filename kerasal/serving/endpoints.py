@@ -97,15 +97,17 @@ def _keep_proportions(predictor: Predictor) -> tuple[Callable, RequestInputs]:
         (images,) = request.read([images])
         shape = tf.cast(tf.shape(images), tf.float64)
         ratio = tf.clip_by_value(shape[2] / shape[1], 1 / _NARROW, _NARROW)
-        height = step_to(tf.sqrt(predictor.image_size[0] * predictor.image_size[1] / ratio), predictor.image_size[0])
-        size = [height, step_to(tf.cast(height, tf.float64) * ratio, predictor.image_size[1])]
+        rows, columns = predictor.image_size
+        height = _step_to(tf.sqrt(rows * columns / ratio), rows)
+        size = [height, _step_to(tf.cast(height, tf.float64) * ratio, columns)]
         return {"map": tf.debugging.check_numerics(predictor.forward(graph_resize.resize(images, size)), "The map")}
 
-    def step_to(side, known):
-        first = known % _STEP or _STEP
-        return first + _STEP * tf.maximum(0, tf.cast(tf.round((side - first) / _STEP), tf.int32))
-
     return run, request
+
+
+def _step_to(side: tf.Tensor, known: int) -> tf.Tensor:
+    first = known % _STEP or _STEP
+    return first + _STEP * tf.maximum(0, tf.cast(tf.round((side - first) / _STEP), tf.int32))
 
 
 # The paper takes crops of 224 pixels from images of 256 pixels.

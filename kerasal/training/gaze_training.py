@@ -96,7 +96,8 @@ def train_gaze(
         recipe: a name in ``RECIPES``, or a ``Recipe``.
         output: output folder of the run; created if it does not exist.
         preprocessing: the model's pixel convention.
-        size: (height, width) of the training images, for a model that accepts any size.
+        size: (height, width) of the training images, for a model that accepts any size. ``layers.LogDensity`` as its
+            last layer keeps it.
         sigma: standard deviation of the Gaussian that blurs fixations, in pixels of the image, for data without
             densities; by default that of the data set.
         resume: whether to resume from the checkpoint in ``output``; ``False`` starts over and replaces the files there.
@@ -120,6 +121,8 @@ def train_gaze(
     chosen = training_recipes.recipe(recipe, **changes)
     convention = conventions.get(preprocessing)
     size, map_size = find_image_size(model, size), find_map_size(model, size)
+    if is_log_density(model):
+        model.layers[-1].image_size = size  # of the model file, so that photos are resized to it later
     output = pathlib.Path(output)
     replicas = Replicas(model, strategy)
     team = replicas.team

@@ -13,6 +13,7 @@ from kerasal import preprocessing as conventions
 from kerasal.datasets import mnist
 from kerasal.datasets.class_folders import class_files, has_class_folders
 from kerasal.datasets.labeled_images import ClassImages, class_images
+from kerasal.gaze.predictor import is_log_density
 from kerasal.models import open_model, registry
 from kerasal.names import as_text
 from kerasal.training.gaze_training import add_center_bias
@@ -218,7 +219,9 @@ def prepare_gaze(
             registry.load_model(name)  # raises FileNotFoundError
         model, spec = registry.create_model(name, weights, **options), registry.model_spec(name)
         convention = preprocessing or spec.preprocessing
-        default_size: Any = spec.input_shape[:2] if None in model.input_shape[1:3] else None
+        default_size: Any = None
+        if None in model.input_shape[1:3]:
+            default_size = model.layers[-1].image_size if is_log_density(model) else spec.input_shape[:2]
     if center_bias != "none":
         model = add_center_bias(model, learned=center_bias == "learned")
     start = _describe_start(model, is_file or bool(weights), options)

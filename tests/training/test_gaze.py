@@ -15,6 +15,8 @@ from PIL import Image
 from kerasal import training
 from kerasal.datasets import open_gaze, open_training_sets, write_coursework
 from kerasal.datasets.gaze_dataset import GazeDataset
+from kerasal.layers import LogDensity
+from kerasal.models.registry import load_model
 from kerasal.training import gaze_run, gaze_step, memory, run_folder, samples
 from kerasal.training.samples import Samples, epoch_order
 
@@ -304,6 +306,13 @@ def test_image_density_and_fixations_are_mirrored_together():
 
 
 @pytest.mark.slow
+def test_a_model_file_of_any_size_keeps_the_size_of_its_training(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    outputs = LogDensity()(keras.layers.Conv2D(1, 2, 2)(inputs)[..., 0])
+    run(tmp_path, keras.Model(inputs, outputs, name="log"), size=(12, 12), epochs=1, loss="kld=1")
+    assert load_model(tmp_path / "log.keras").layers[-1].image_size == (12, 12)
+
+
 def test_overfits_eight_images(tmp_path):
     layers = keras.layers
     keras.utils.set_random_seed(0)

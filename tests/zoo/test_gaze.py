@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import kerasal
+from kerasal import gaze
 from kerasal.layers import center_bias_switched_off
+from kerasal.training import prepare_gaze
 
 import keras
 
@@ -88,3 +90,11 @@ def test_both_weights_are_small_and_differ():
     first, second = (np.asarray(kerasal.create_model("gaze", name)(image)) for name in weights)
     np.testing.assert_array_equal(kerasal.load_model("gaze")(image), first)
     assert np.abs(first - second).max() > 0.1
+
+
+def test_photos_get_the_size_that_the_weights_were_trained_at():
+    sizes = {"kerasal": (240, 320), None: (336, 448)}
+    for weights, size in sizes.items():
+        predictor = gaze.Predictor.from_image_model(kerasal.open_model("gaze", weights=weights))
+        assert predictor.image_size == size and predictor.size is None
+        assert prepare_gaze("gaze", weights=weights).size == size

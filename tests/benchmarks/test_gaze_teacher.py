@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.ndimage
 
 from kerasal import gaze, images
 from kerasal.datasets import open_gaze
@@ -146,15 +147,28 @@ def test_photos_of_another_size_have_maps_of_an_eighth_of_it(folders, photos):
 
 
 def test_the_blur_is_made_wider_and_two_sizes_are_averaged(photos):
-    wider = gaze_scales.make_predictor((336, 448), 1.4)
-    rows = gaze_scales.predictors(test=True)
-    sigmas = [np.exp(row.model.get_layer("blur").get_weights()[0]) for row in (rows["240 × 320"], wider)]
+    wider = gaze_scales.make_predictor((240, 320), 1.4)
+    rows = gaze_scales.predictors()
+    plain, smaller = rows["336 × 448"], rows["240 × 320"]
+    assert list(rows)[-1] == "336 × 448", "differences are from the last"
+    sigmas = [np.exp(row.model.get_layer("blur").get_weights()[0]) for row in (plain, wider)]
     assert sigmas[1] / sigmas[0] == pytest.approx(1.4)
-    assert next(wider.raw(photos[:1])).shape == (42, 56)
-    wider.model.get_layer("blur").set_weights([np.log(sigmas[0])])
-    logs = [np.log(next(row.raw(photos[:1]))) for row in (wider, rows["240 × 320"], rows["240 × 320 and 336 × 448"])]
+    assert next(wider.raw(photos[:1])).shape == (30, 40)
+    logs = [np.log(next(row.raw(photos[:1]))) for row in (plain, smaller, rows["240 × 320 and 336 × 448"])]
     mean = (logs[0] + images.resize(logs[1], (42, 56))) / 2
     assert np.corrcoef(logs[2].ravel(), mean.ravel())[0, 1] > 0.999
+
+
+def test_a_map_that_is_too_high_and_too_far_right_is_moved_down_and_left(capsys):
+    bump = np.zeros((40, 50), np.float32)
+    bump[17, 22] = 1
+    bump = scipy.ndimage.gaussian_filter(bump, 3)
+    points = np.zeros((40, 50))
+    points[20, 20] = 1
+    data = types.SimpleNamespace(names=["a"], image=lambda name: None, fixation_map=lambda name: points)
+    gaze_scales.print_shifts({"moved": types.SimpleNamespace(raw=lambda photos: [bump for _ in photos])}, data)
+    text = capsys.readouterr().out
+    assert text.startswith("moved: NSS ") and "moved down by +3 (" in text and "to the right by -2 (" in text
 
 
 def test_every_photo_is_drawn_before_one_is_drawn_again():
@@ -184,11 +198,11 @@ def test_the_distance_from_the_teacher_is_0_for_the_teacher(folders, capsys):
 
 @pytest.mark.slow
 def test_each_ingredient_can_be_left_out(folders, tmp_path):
-    def train(without, change=lambda photos: None, share=None):
+    def train(without, change=lambda photos: None, **options):
         photos = gaze_student.Photos(open_gaze(folders.labels), folders.data)
         change(photos)
         path = tmp_path / "weights.npz"
-        settings = {"steps": 2, "rate": 1e-2, "seed": 0, "share": share, "path": path}
+        settings = {"steps": 2, "rate": 1e-2, "seed": 0, "path": path, **options}
         gaze_student.train(photos, folders.data, without=without, **settings)
         with np.load(path) as file:
             return np.concatenate([file[name].ravel() for name in file.files]).astype(np.float32)
@@ -206,5 +220,6 @@ def test_each_ingredient_can_be_left_out(folders, tmp_path):
     np.testing.assert_array_equal(train(["teacher"], other_teacher), train(["teacher"]))
     np.testing.assert_array_equal(train(["unlabeled"], other_image), train(["unlabeled"]))
     np.testing.assert_array_equal(train([], other_image, share=1), train([], share=1))
+    assert (train([], weights="distilled") != everything).any()
     for part in gaze_student.INGREDIENTS:
         assert (train([part]) != everything).any(), part

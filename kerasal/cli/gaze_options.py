@@ -1,5 +1,6 @@
 """The options, the MODEL argument and the data sets that the commands of ``kerasal gaze`` share."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,9 +59,10 @@ def open_gaze_model(source: str, *, size: str | None = None, **settings: Any):
     model = open_model(source, size=options.read_size(size), **settings)
     from kerasal.gaze import Predictor
 
-    if model.preprocessing is None:
-        remark("Preprocessing: unit (0..1) is assumed. Use --preprocessing if that is wrong.")
-    return model, Predictor.from_image_model(model)
+    if model.preprocessing is not None:
+        return model, Predictor.from_image_model(model)
+    remark("Preprocessing: unit (0..1) is assumed. Use --preprocessing if that is wrong.")
+    return model, Predictor.from_image_model(dataclasses.replace(model, preprocessing="unit"))
 
 
 def split_model_and_images(arguments: list[str]) -> tuple[str, list[Path]]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kerasal import images
 from kerasal.checks import check_choice
-from kerasal.gaze.predictor import Postprocess, Predictor
+from kerasal.gaze.predictor import Postprocess, Predictor, warn_of_assumption
 from kerasal.metrics.blur import gaussian_blur
 from kerasal.metrics.coursework_metrics import SMOOTH, enlarged_map
 from kerasal.models.image_model import ImageModel
@@ -197,8 +197,10 @@ def _make_predictor(model, preprocessing, size, target_range) -> Predictor:
             )
         return Predictor.from_image_model(model)
     if model is not None:
-        known = preprocessing or recognize(model).preprocessing or "unit"
-        return Predictor(model, known, size=size, target_range=target_range)
+        known = preprocessing or recognize(model).preprocessing
+        if known is None:
+            warn_of_assumption(model.name)
+        return Predictor(model, known or "unit", size=size, target_range=target_range)
     if preprocessing is not None or target_range != "unit":
         raise ValueError(
             "preprocessing and target_range must be left out for the bundled model, got "

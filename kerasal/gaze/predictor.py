@@ -1,6 +1,7 @@
 """``Predictor``: a compiled gaze model that takes photos of any size and returns their raw maps."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -65,7 +66,12 @@ class Predictor:
 
     @classmethod
     def from_image_model(cls, model: ImageModel) -> "Predictor":
-        """Return the predictor of an opened model; if its preprocessing is unknown, pixels are scaled to 0..1."""
+        """Return the predictor of an opened model; if its preprocessing is unknown, pixels are scaled to 0..1.
+
+        A UserWarning says so.
+        """
+        if model.preprocessing is None:
+            warn_of_assumption(model.name)
         target_range = model.facts.get("target_range", "unit")
         return cls(model.keras_model, model.preprocessing or "unit", size=model.size, target_range=target_range)
 
@@ -111,6 +117,15 @@ class Predictor:
         size = self.map_size or tuple(tf.unstack(tf.shape(outputs)[1:3]))
         maps = tf.cast(shape_maps(outputs, size, log=self.gives_log_density), tf.float32)
         return (maps + 1) / 2 if self._pm1 else maps
+
+
+def warn_of_assumption(name: str) -> None:
+    """Warn that the preprocessing of a gaze model is unknown and "unit" is assumed."""
+    warnings.warn(
+        f"The preprocessing of {name!r} is unknown: pixels are scaled to 0..1 ('unit'). Pass preprocessing= to "
+        "change it, or 'unit' to confirm it.",
+        stacklevel=3,
+    )
 
 
 def find_image_size(model, size: tuple[int, int] | None = None) -> tuple[int, int]:

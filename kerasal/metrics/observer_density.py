@@ -34,8 +34,12 @@ MIXTURES = tuple(Mixture(*values) for values in itertools.product(BANDWIDTHS, CE
 def predict_density(points: np.ndarray, shape: tuple[int, int], mixture: Mixture) -> np.ndarray:
     """Return the density that fixations (n, 2) predict for another observer, float64 (H, W), positive, with sum 1."""
     rows, columns = _kernels(points, shape, mixture.sigma)
-    kernels = rows @ columns.T / len(points)
-    center = center_map(shape)
+    return _mix(rows @ columns.T / len(points), mixture)
+
+
+def _mix(kernels: np.ndarray, mixture: Mixture) -> np.ndarray:
+    """Return the mixture of a density (H, W) with the center and the uniform density."""
+    center = center_map(kernels.shape)
     share = 1 - mixture.center - mixture.uniform
     return share * kernels + mixture.center * center / center.sum() + mixture.uniform / center.size
 
@@ -44,9 +48,12 @@ def left_out_densities(
     points: np.ndarray, subjects: np.ndarray, shape: tuple[int, int], mixture: Mixture
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield for each observer which fixations are theirs, bool (n,), and the density that the others predict."""
+    rows, columns = _kernels(points, shape, mixture.sigma)
+    total = rows @ columns.T
     for observer in np.unique(subjects):
         own = subjects == observer
-        yield own, predict_density(points[~own], shape, mixture)
+        others = np.maximum(total - rows[:, own] @ columns[:, own].T, 0)  # rounding can leave less than 0
+        yield own, _mix(others / (~own).sum(), mixture)
 
 
 def score_mixtures(points: np.ndarray, subjects: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -80,12 +87,16 @@ def reliability(points: np.ndarray, subjects: np.ndarray, shape: tuple[int, int]
     CC with the density of these observers. ``sigma`` is the width of the blur as a share of the image's width.
     """
     rows, columns = _kernels(points, shape, sigma)
-    products = (rows.T @ rows) * (columns.T @ columns)
     names, observer = np.unique(subjects, return_inverse=True)
     member = np.eye(len(names))[observer]
     sums = rows.sum(axis=0) * columns.sum(axis=0) @ member
     pixels = shape[0] * shape[1]
-    covariance = member.T @ products @ member / pixels - np.outer(sums, sums) / pixels**2
+    if len(points) ** 2 * sum(shape) < pixels * (len(points) + len(names) ** 2):
+        products = member.T @ ((rows.T @ rows) * (columns.T @ columns)) @ member
+    else:  # of many fixations, the maps of the observers cost less than the pairs of fixations
+        maps = np.stack([(rows[:, own] @ columns[:, own].T).ravel() for own in member.T == 1])
+        products = maps @ maps.T
+    covariance = products / pixels - np.outer(sums, sums) / pixels**2
     variance = float(np.trace(covariance)) / len(names)
     shared = (float(covariance.sum()) / len(names) - variance) / (len(names) - 1)
     return float(np.sqrt(max(shared, 0.0) * len(names) / (variance + (len(names) - 1) * max(shared, 0.0))))

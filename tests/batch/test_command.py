@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kerasal import images
+from kerasal import gaze, images
 from kerasal.cli import run as command
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -119,6 +119,17 @@ def test_gaze(cli, photos):
     assert [tuple(shape) for shape in table["shape"]] == [(10, 14), (10, 14)]
     assert cli("gaze", photos / "a" / "1.png", "drawn", "-f", "png")[0] == 0
     assert images.read("drawn/pictures/1.png.png").std() > 10
+
+
+@pytest.mark.slow
+def test_a_large_photo_is_not_shrunk_before_the_prediction(cli, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (320, 1280, 3)).astype(np.uint8)
+    path = images.write(tmp_path / "wide" / "wide.png", photo)
+    assert cli("gaze", "gaze", path, "wide-maps")[0] == 0
+    row = pd.read_parquet("wide-maps/shards").iloc[0]
+    assert tuple(row["shape"]) == (128, 512)
+    found = gaze.resize_map(gaze.predict(photo).cells, (128, 512), "none")
+    np.testing.assert_allclose(row["map"].reshape(128, 512), found / found.max(), atol=0.02)
 
 
 def test_help_loads_no_tensorflow():

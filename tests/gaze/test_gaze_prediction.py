@@ -73,7 +73,7 @@ def test_the_model_that_ships_may_be_passed_like_any_other():
 
 
 def test_a_map_of_another_model_has_a_log_density_and_peaks_too(seeing, spots):
-    found = gaze.predict(spots.image(0), seeing)
+    found = gaze.predict(spots.image(0), seeing, preprocessing="unit")
     assert found.cells.shape == (12, 12) and seeing.output_shape[1:] == (12, 12)
     np.testing.assert_allclose(np.exp(found.log_density.astype(float)).sum(), 1, rtol=1e-5)
     assert np.isfinite(found.log_density).all() and found.log_density.argmax() == found.map.argmax()
@@ -90,8 +90,8 @@ def test_a_map_without_a_positive_value_is_uniform_and_has_no_peak():
 def test_the_former_forms_warn_and_give_the_same(seeing, spots):
     photos = [spots.image(0), spots.image(1)]
     with pytest.warns(DeprecationWarning, match="is called gaze.predict_many"):
-        maps = list(gaze.predict(seeing, photos, batch_size=1))
-    for values, one in zip(maps, gaze.predict_many(photos, seeing), strict=True):
+        maps = list(gaze.predict(seeing, photos, preprocessing="unit", batch_size=1))
+    for values, one in zip(maps, gaze.predict_many(photos, seeing, preprocessing="unit"), strict=True):
         np.testing.assert_array_equal(values, one.map)
     with pytest.warns(DeprecationWarning, match=r"zoo\.gaze\.predict is kerasal\.gaze\.predict now"):
         found = kerasal.zoo.gaze.predict(photos[0])
@@ -105,5 +105,5 @@ def test_the_former_forms_warn_and_give_the_same(seeing, spots):
 def test_pixels_are_not_scaled_twice(seeing, spots):
     image = keras.Input(seeing.input_shape[1:])
     scaled = keras.Model(image, seeing(keras.layers.Rescaling(1 / 255)(image)))
-    expected = gaze.predict(spots.image(0), seeing).map
+    expected = gaze.predict(spots.image(0), seeing, preprocessing="unit").map
     np.testing.assert_allclose(gaze.predict(spots.image(0), scaled).map, expected, atol=1e-5)

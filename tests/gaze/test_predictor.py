@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+import kerasal
 from kerasal import gaze, images, preprocessing
 from kerasal.gaze import predictor as gaze_predictor
 from kerasal.layers import LogDensity
@@ -12,7 +13,7 @@ import keras
 
 def test_predict_any_size_in_batches_equals_one_by_one(seeing, spots):
     photographs = [spots.image(i) for i in range(5)]
-    found = [one.map for one in gaze.predict_many(photographs, seeing, batch_size=2)]
+    found = [one.map for one in gaze.predict_many(photographs, seeing, preprocessing="unit", batch_size=2)]
     assert [one.shape for one in found] == [photograph.shape[:2] for photograph in photographs]
     assert all(one.dtype == np.float32 and 0 <= one.min() < one.max() <= 1 for one in found)
     predictor = gaze.Predictor(seeing)
@@ -20,6 +21,16 @@ def test_predict_any_size_in_batches_equals_one_by_one(seeing, spots):
         np.testing.assert_array_equal(gaze.predict(photograph, predictor).map, value)
         y, x = np.unravel_index(value.argmax(), value.shape)
         assert photograph[y, x].min() > 150  # it looks where the spot is
+
+
+def test_an_assumed_preprocessing_is_a_warning(seeing, spots):
+    with pytest.warns(UserWarning, match=r"preprocessing of 'seeing' is unknown: pixels are scaled to 0\.\.1"):
+        assumed = gaze.predict(spots.image(0), seeing).map
+    np.testing.assert_array_equal(gaze.predict(spots.image(0), seeing, preprocessing="unit").map, assumed)
+    opened = kerasal.open_model(seeing)
+    with pytest.warns(UserWarning, match="preprocessing of 'seeing' is unknown"):
+        gaze.Predictor.from_image_model(opened)
+    gaze.Predictor.from_image_model(kerasal.open_model(seeing, preprocessing="unit"))
 
 
 def test_the_three_ways_to_finish():
@@ -122,4 +133,4 @@ def test_the_size_of_a_model_is_that_of_its_last_layer():
 def test_what_is_no_photograph_is_refused_with_a_remedy(change, seeing, spots):
     photographs = [spots.image(0), change(spots.image(1))]
     with pytest.raises(ValueError, match=r"A photo must be uint8 \(H, W, 3\), got .*\. [A-Z]"):
-        list(gaze.predict_many(photographs, seeing))
+        list(gaze.predict_many(photographs, seeing, preprocessing="unit"))

@@ -74,6 +74,19 @@ def test_the_reliability_is_the_correlation_with_the_truth():
     assert np.mean(reliabilities) == pytest.approx(np.mean(correlations), abs=0.015)
 
 
+@pytest.mark.parametrize("count", [8, 200], ids=["from pairs of fixations", "from maps of observers"])
+def test_the_reliability_follows_from_the_covariance_of_the_observers(count):
+    random = np.random.default_rng(count)
+    subjects = np.arange(count) % 4
+    points = random.normal((20, 15), 4, (count, 2)).clip(0, 29)
+    maps = [metrics.blur_fixations(points[subjects == one], 0.05 * SHAPE[1], SHAPE).ravel() for one in range(4)]
+    covariance = np.cov(maps, bias=True)
+    variance = np.trace(covariance) / 4
+    shared = (covariance.sum() / 4 - variance) / 3
+    expected = np.sqrt(shared * 4 / (variance + 3 * shared))
+    assert observer_density.reliability(points, subjects, SHAPE, 0.05) == pytest.approx(expected, rel=1e-3)
+
+
 def test_observers_who_share_nothing_have_no_reliability():
     points = np.array([[2, 2], [36, 2], [2, 26], [36, 26]])
     assert observer_density.reliability(points, np.arange(4), SHAPE, 0.03) == 0

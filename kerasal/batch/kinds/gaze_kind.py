@@ -12,7 +12,8 @@ from kerasal.batch.batch_job import Job
 from kerasal.batch.kinds.kind import Kind, check_options
 from kerasal.checks import check_int
 from kerasal.digests import digest_file
-from kerasal.gaze import Predictor, overlay, predict_many
+from kerasal.gaze import Predictor, overlay
+from kerasal.gaze.gaze_prediction import finish_prediction
 from kerasal.models.opener import open_model
 from kerasal.names import read_key_values
 
@@ -23,7 +24,7 @@ _SIDE = 512
 class Gaze(Kind):
     """A job that computes the maps of ``kerasal.gaze.predict``.
 
-    The option ``side`` limits the longer side of images in pixels; 0 keeps their size.
+    The option ``side`` limits the longer side of maps in pixels, 512 by default; 0 gives them the size of the image.
     """
 
     columns: Mapping[str, str] = {"shape": "list<int32>", "map": "list<float32>"}
@@ -53,12 +54,13 @@ class Gaze(Kind):
         self.postprocess = job.options.get("postprocess", self.predictor.postprocess)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Return the image, reduced to ``side`` pixels if it is larger: its map has as many pixels as the image."""
-        scale = self.side / max(image.shape[:2]) if self.side else 1
-        if scale >= 1:
-            return image
-        height, width = (max(1, round(scale * side)) for side in image.shape[:2])
-        return images.resize(image, (height, width))
+        return image
+
+    def _map_shape(self, image: np.ndarray) -> tuple[int, int]:
+        """Return the (height, width) of the map of an image: its own, or smaller by ``side``."""
+        height, width = image.shape[:2]
+        scale = min(1, self.side / max(height, width)) if self.side else 1
+        return max(1, round(scale * height)), max(1, round(scale * width))
 
     def fits(self, first: Any, other: Any) -> bool:
         return first.shape == other.shape
@@ -67,7 +69,10 @@ class Gaze(Kind):
         return 4
 
     def run(self, prepared: Sequence[np.ndarray]) -> list[list[dict[str, Any]]]:
-        predictions = predict_many(prepared, self.predictor, postprocess=self.postprocess)
+        predictions = [
+            finish_prediction(self.predictor, raw, self._map_shape(image), self.postprocess)
+            for image, raw in zip(prepared, self.predictor.raw(prepared), strict=True)
+        ]
         return [[{"shape": np.array(item.map.shape, np.int32), "map": item.map}] for item in predictions]
 
     def draw(self, prepared: np.ndarray, rows: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -75,7 +80,8 @@ class Gaze(Kind):
         values = rows[0]["map"]
         heat = images.heatmap(values - values.min(), signed=False)
         headings = ["photo", "predicted gaze", "prediction over the photo"]
-        pictures, legend = [prepared, heat, overlay(prepared, values)], [("heat", "hardly looked at", "looked at most")]
+        photo = images.resize(prepared, values.shape)
+        pictures, legend = [photo, heat, overlay(photo, values)], [("heat", "hardly looked at", "looked at most")]
         return images.grid(
             pictures,
             columns=3,

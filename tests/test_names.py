@@ -129,7 +129,7 @@ def test_old_methods_of_class_images_are_the_new():
 
 
 def test_old_names_of_gaze_models_are_the_new():
-    opened = kerasal.open_model(make_gaze_model())
+    opened = kerasal.open_model(make_gaze_model(), preprocessing="unit")
     predictor = read_old(gaze.Predictor, "of", "from_image_model")(opened)
     assert isinstance(predictor, gaze.Predictor)
     assert read_old(predictor, "net", "model") is predictor.model is opened.keras_model

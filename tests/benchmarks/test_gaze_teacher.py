@@ -146,6 +146,7 @@ def test_photos_of_another_size_have_maps_of_an_eighth_of_it(folders, photos):
     np.testing.assert_array_equal(student.targets[..., 2].sum((1, 2)), [0, 2, 2])
 
 
+@pytest.mark.slow
 def test_the_blur_is_made_wider_and_two_sizes_are_averaged(photos):
     wider = gaze_scales.make_predictor((240, 320), 1.4)
     rows = gaze_scales.predictors()

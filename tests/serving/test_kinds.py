@@ -91,7 +91,7 @@ def test_a_gaze_net_of_any_size_looks_in_the_photographs_proportions(tmp_path):
     found = _signatures(path)
     assert sorted(found) == ["gaze", "serving_default"]
     assert "810 photographs" in (path / "assets" / "card.md").read_text()
-    photograph = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    photograph = np.random.default_rng(0).integers(0, 256, (336, 448, 3), np.uint8)  # the size that the model sees
     wide = images.resize(photograph, (200, 500))
     predictor = gaze.Predictor(net, kerasal.model_spec("gaze").preprocessing)
     for one, exact in ((photograph, True), (wide, False)):

@@ -21,7 +21,14 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked"),
 ]
 JOBS = ["localize-score", "exemplars", "probe", "score", "export", "batch", "atlas", "train", "gaze train"]
-OTHER = {"checkpoint.npz", "fingerprint.pb", "saved_model.pb", "variables.index", "variables.data-00000-of-00001"}
+OTHER = {
+    "run.json",
+    "checkpoint.npz",
+    "fingerprint.pb",
+    "saved_model.pb",
+    "variables.index",
+    "variables.data-00000-of-00001",
+}
 """Files with times, or in an order that differs from run to run."""
 
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+)*")

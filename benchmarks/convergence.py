@@ -59,7 +59,7 @@ def print_tables(results, layers, epochs, filters):
     console = Console(width=150)
     stored = [0, *epochs]
     models = Table("variant", "seeds", "training", "test", *layers, title="Accuracy, and dead channels by layer (mean)")
-    columns = ("variant", "similarity", "criterion", *layers, "layer 4 / layer 1 [95 %]", "verdict")
+    columns = ("variant", "similarity", "criterion", *layers, "1 + epoch, layer 4 / layer 1 [95 %]", "verdict")
     order = Table(*columns, title="Epoch of convergence (mean over the seeds)")
     columns = ("variant", "similarity", "layer", *map(str, stored))
     ways = Table(*columns, title="Similarity to the last epoch, mean over the seeds")

@@ -80,7 +80,8 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         name: a name from ``list_models()``.
         weights: ``None`` for random initialization, a name from ``model_spec(name).weights``, or the path of a
             ``.weights.h5``, ``.keras`` or ``.h5`` file with weights for exactly this architecture, or of an ``.npz``
-            file with arrays ``layer/variable`` for some of its layers; the others stay random, with a warning.
+            file with arrays ``layer/variable`` for some of its layers; the others stay random, with a warning. A
+            ``.keras`` file of a gaze model also gives its ``image_size``.
         **options: options of the model, see ``model_spec(name).options``. Named weights may belong to other options
             than the defaults (``Weights.options``), which then need not be passed.
 
@@ -103,8 +104,10 @@ def create_model(name: str, weights: str | os.PathLike | None = None, **options:
         return _build(spec, **downloaded, **options)
     if origin is not None:
         origin.verify(f"The bundled weights {weights!r} of {name}")
-    from kerasal.models.weight_files import load_weights, set_arrays, weight_shapes
+    from kerasal.models.weight_files import load_weights, set_arrays, stored_image_size, weight_shapes
 
+    if "image_size" in spec.options and (stored := stored_image_size(path)):
+        options = {"image_size": stored, **options}
     model = _build(spec, **options)
     try:
         with warnings.catch_warnings(record=True) as caught:  # before an error, Keras warns of the same thing

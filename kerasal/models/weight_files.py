@@ -1,14 +1,17 @@
 """Loading and saving of weights: Keras files, and ``.npz`` archives of ``layer/weight`` arrays from any program."""
 
 import contextlib
+import json
 import math
 import pathlib
+import zipfile
 from collections.abc import Iterator
 
 import numpy as np
 
 from kerasal.archive_check import DamagedFile, ImplausibleFile, arrays, check_claims, first_line, npz_arrays
 from kerasal.array_check import check_arrays
+from kerasal.layers import LogDensity
 from kerasal.models.model_files import load_file
 from kerasal.store import write_arrays
 
@@ -137,6 +140,20 @@ def weight_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
         return [shape for part, shape, dtype in entries if part in ("layers", "model_weights") and dtype.kind == "f"]
     except Exception:  # HDF5 raises many classes on damaged files
         return []
+
+
+def stored_image_size(path: pathlib.Path) -> tuple[int, ...] | None:
+    """Return the ``image_size`` of the log-density of a ``.keras`` file; None for other files and other models."""
+    if path.suffix != ".keras":
+        return None
+    try:
+        check_claims(path)
+        with zipfile.ZipFile(path) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        (config,) = [layer["config"] for layer in layers if layer["class_name"] == "LogDensity"]
+        return LogDensity.from_config(config).image_size
+    except Exception:  # what is wrong with the file is said when its weights are read
+        return None
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:

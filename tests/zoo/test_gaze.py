@@ -92,6 +92,22 @@ def test_both_weights_are_small_and_differ():
     assert np.abs(first - second).max() > 0.1
 
 
+def test_a_model_file_says_at_which_size_it_was_trained(tmp_path):
+    saved = kerasal.create_model("gaze", encoder_width=0.25, image_size=(96, 128))
+    saved.save(tmp_path / "own.keras")
+    saved.save_weights(tmp_path / "own.weights.h5")
+
+    def image_size(file, **options):
+        return kerasal.create_model("gaze", tmp_path / file, encoder_width=0.25, **options).layers[-1].image_size
+
+    assert image_size("own.keras") == (96, 128)
+    assert image_size("own.keras", image_size=(64, 64)) == (64, 64), "an option overrides the file"
+    assert image_size("own.weights.h5") == (336, 448), "which has no size"
+    (tmp_path / "damaged.keras").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="damaged"):
+        image_size("damaged.keras")
+
+
 def test_photos_get_the_size_that_the_weights_were_trained_at():
     sizes = {"kerasal": (240, 320), None: (336, 448)}
     for weights, size in sizes.items():

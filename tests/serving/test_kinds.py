@@ -101,6 +101,15 @@ def test_a_gaze_net_of_any_size_looks_in_the_photographs_proportions(tmp_path):
         np.testing.assert_allclose(served, here, atol=0 if exact else 0.02)
 
 
+@pytest.mark.parametrize(("weights", "size"), [("distilled", (336, 448)), ("kerasal", (240, 320))])
+def test_files_for_a_gaze_net_of_any_size_get_the_size_of_its_training(tmp_path, weights, size):
+    net = kerasal.open_model("gaze", weights=weights)
+    found = _signatures(kerasal.export(net, tmp_path, signatures=["gaze:on=bytes"]))
+    photograph = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    served = found["gaze"](image_bytes=tf.stack([tf.io.encode_png(photograph)]))["map"][0]
+    np.testing.assert_array_equal(served, next(gaze.Predictor.from_image_model(net).raw([photograph])))
+
+
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
     left, right = keras.Input((4, 4, 1), name="left"), keras.Input((3,), name="right")
     joined = keras.layers.Concatenate()([keras.layers.Flatten()(left), right])

@@ -95,7 +95,7 @@ whole model:
 | without the blur | 1,427,797 | 3.05; 2.14 | .719; .731 | .757; .701 | 1.74; .91 |
 | without both | 1,427,793 | 3.03; 2.08 | .717; .712 | .765; .708 | 1.73; .87 |
 | — | | | | | |
-| half the filters, no pretrained weights, 20 epochs | 410,942 | 2.06; 1.66 | .548; .654 | .707; .672 | .96; .56 |
+| half the filters, no pretrained weights, 20 epochs | 410,942 | 2.04; 1.64 | .540; .642 | .703; .670 | .94; .54 |
 | fine-tuned by the likelihood alone | 1,427,798 | 3.24; 2.26 | .754; .759 | .770; .711 | 1.91; 1.02 |
 | fine-tuned by likelihood and CC (weights "kerasal") | 1,427,798 | 3.22; 2.24 | .773; .783 | .784; .724 | 1.90; 1.01 |
 | the same from seed 1, readout and fine-tuning | 1,427,798 | 3.20; 2.26 | .764; .779 | .779; .725 | 1.90; 1.02 |

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,7 @@ def read_old(instance, old, new):
 def call_old(function, *args, **arguments):
     """Return what a function returns for arguments of which one has its old name, which must warn."""
     with pytest.warns(DeprecationWarning, match=r"^The argument \w+ of [\w.]+ is called \w+ now\.$") as warned:
+        warnings.filterwarnings("ignore", message=".*___pyct_anno")  # TensorFlow's; pytest would raise it again
         value = function(*args, **arguments)
     assert warned[0].filename == __file__
     return value

@@ -1,6 +1,7 @@
 """Read fixations from Matlab files: SALICON's, OSIE's, and plain variables, all in 1-based pixels."""
 
 import dataclasses
+import inspect
 import math
 import pathlib
 from collections.abc import Callable
@@ -74,7 +75,9 @@ def _load_variables(file: pathlib.Path) -> dict:
     try:
         with report_unreadable(file, "a Matlab file", NotImplementedError):
             check_matlab(file)
-            variables = scipy.io.loadmat(file, simplify_cells=True)
+            # SciPy 1.18 warns unless it is told which class sparse matrices shall have; both are converted below.
+            options = {"spmatrix": False} if "spmatrix" in inspect.signature(scipy.io.loadmat).parameters else {}
+            variables = scipy.io.loadmat(file, simplify_cells=True, **options)
     except NotImplementedError as error:
         raise ValueError(f"{file} must be a Matlab 5 file, got version 7.3. Save it again with save('-v7').") from error
     return {name: _as_dense(value, file) for name, value in variables.items() if not name.startswith("__")}

@@ -37,6 +37,7 @@ KINDS = {
 
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:The default value for `spmatrix`:DeprecationWarning")
 def test_whole_files_of_every_kind_pass(kind, compressed, tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", KINDS[kind], do_compression=compressed, long_field_names=True)
     check_matlab(tmp_path / "a.mat")

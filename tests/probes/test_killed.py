@@ -21,14 +21,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked"),
 ]
 JOBS = ["localize-score", "exemplars", "probe", "score", "export", "batch", "atlas", "train", "gaze train"]
-OTHER = {
-    "run.json",
-    "checkpoint.npz",
-    "fingerprint.pb",
-    "saved_model.pb",
-    "variables.index",
-    "variables.data-00000-of-00001",
-}
+OTHER = {"checkpoint.npz", "fingerprint.pb", "saved_model.pb", "variables.index", "variables.data-00000-of-00001"}
 """Files with times, or in an order that differs from run to run."""
 
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]+)*")
@@ -67,6 +60,9 @@ def _results(folder):
         if path.suffix == ".csv":
             table = pd.read_csv(io.StringIO(path.read_text()))
             found[name] = table.drop(columns=[one for one in table if "second" in one]).to_csv()
+        elif path.name == "run.json":
+            run = json.loads(path.read_text())
+            found[name] = {key: run[key] for key in sorted(run.keys() - {"started", "ended", "sessions", "command"})}
         elif path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 config = re.sub(rb'"shared_object_id": \d+', b"", archive.read("config.json"))
